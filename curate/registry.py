@@ -1,0 +1,25 @@
+"""The registry of stages: what a recipe may name, and the class behind each name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import cast
+
+from curate.stage import Stage
+from curate.stages import BUILT_IN
+
+ENTRY_POINTS = "curate.stages"
+
+
+def registered() -> dict[str, str]:
+    """Every stage by name, as "module:Class": the built-in ones and those of installed packages, which declare
+    theirs in the entry-point group `curate.stages`. A built-in name cannot be taken over."""
+    found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    return found | BUILT_IN
+
+
+def stage_class(name: str) -> type[Stage]:
+    """The class of a stage. KeyError if no such stage is registered."""
+    module, _, attribute = registered()[name].partition(":")
+    return cast(type[Stage], getattr(importlib.import_module(module), attribute))
