@@ -1,0 +1,90 @@
+"""The engines that turn a page into text: each is one function and one name.
+
+In goes the decoded page, its URL and the options; out comes an `Extracted`. Engines keep no state from one page
+to the next: trafilatura's own deduplication is never switched on, as it makes a page's text depend on its
+neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from curate.stages.extract.metadata import Metadata, read_metadata
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every engine may be told; each uses what it understands."""
+
+    format: Literal["text", "markdown"] = "text"
+    favor: Literal["balanced", "precision", "recall", "fast"] = "balanced"
+    comments: bool = True
+    tables: bool = True
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A page's main text and what the page says about itself."""
+
+    text: str
+    metadata: Metadata = field(default_factory=Metadata)
+    blocks: int = 0
+    """How many blocks of text the engine chose, or the lines of its text."""
+
+
+Engine = Callable[[str, str | None, Options], Extracted]
+
+
+def trafilatura(html: str, url: str | None, options: Options) -> Extracted:
+    """trafilatura 2: rules over the tree, with readability and jusText behind them."""
+    from trafilatura import extract
+
+    text = extract(
+        html,
+        url=url,
+        fast=options.favor == "fast",
+        favor_precision=options.favor == "precision",
+        favor_recall=options.favor == "recall",
+        include_comments=options.comments,
+        include_tables=options.tables,
+        output_format="markdown" if options.format == "markdown" else "txt",
+    )
+    return _extracted(html, text)
+
+
+def resiliparse(html: str, url: str | None, options: Options) -> Extracted:
+    """Resiliparse's rules over tag names, classes and ids."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    text = extract_plain_text(
+        html, main_content=True, alt_texts=False, comments=options.comments, preserve_formatting=True
+    )
+    return _extracted(html, text)
+
+
+def datatrove(html: str, url: str | None, options: Options) -> Extracted:
+    """datatrove's extractor as FineWeb used it (trafilatura, precision), without the deduplication that would
+    remember earlier pages."""
+    try:
+        from datatrove.pipeline.extractors import Trafilatura
+    except ImportError as error:
+        raise RuntimeError(
+            "extract: engine datatrove needs the package datatrove (pip install curate-pretraining-data[datatrove]); "
+            "engine trafilatura with favor: precision gives the same text"
+        ) from error
+    return _extracted(html, Trafilatura(favour_precision=True, deduplicate=False).extract(html))
+
+
+def _extracted(html: str, text: str | None) -> Extracted:
+    text = (text or "").strip()
+    return Extracted(text, read_metadata(html), blocks=text.count("\n") + 1 if text else 0)
+
+
+ENGINES: dict[str, Engine] = {
+    "trafilatura": trafilatura,
+    "resiliparse": resiliparse,
+    "datatrove": datatrove,
+}
+"""What a recipe calls an engine → its function."""
