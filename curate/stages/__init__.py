@@ -2,5 +2,7 @@
 
 BUILT_IN: dict[str, str] = {
     "extract": "curate.stages.extract.stage:Extract",
+    "url_filter": "curate.stages.safety.url_filter:UrlFilter",
+    "url_safety": "curate.stages.safety.url_safety:UrlSafety",
 }
 """What a recipe calls a stage → "module:Class"."""
