@@ -1,0 +1,272 @@
+"""WARC and ARC records, one after the other, from a byte range of an archive.
+
+In flow a window over the file and a range; out flow `Record`s, each with its place, and `Gap`s for what is no
+record. What is read is a function of the place where reading starts alone, so that ranges can be joined: a range
+owns the records whose first byte (of their gzip member) lies in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from curate.sources.store import Window
+from curate.sources.streams import GZIP, RECORD_START, Member, Plain, Stream, next_member, next_plain
+
+MAX_HEADER = 1 << 20
+"""Bytes of a record's header at most; longer is taken for damage."""
+
+Fields: TypeAlias = dict[bytes, bytes]
+
+_ARC = re.compile(
+    rb"(?P<url>[^\r\n]+?) (?P<ip>[\d.:A-Fa-f-]{1,45}) (?P<date>\d{8,20})\S*(?P<rest> [^\r\n]*?)? ?(?P<length>\d+)\r?$"
+)
+_LOST_RECORD = re.compile(rb"\r?\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
+
+
+@dataclass(slots=True)
+class Record:
+    """A record of an archive."""
+
+    type: str
+    """The WARC-Type, lower case; `response` for what an ARC file holds, `warcinfo` for its first record."""
+    fields: Fields
+    """Header fields by lower-case name; of an ARC record under the WARC names for the same things."""
+    block: bytes | None
+    """The content; None where it is larger than the limit or damaged."""
+    offset: int = 0
+    """First byte, in the file, of its gzip member (of the record itself in a plain file)."""
+    length: int | None = None
+    """Bytes of the member or record; None for one of many records in a member too large to hold."""
+    missing: int = 0
+    """Bytes that the header promised and the file does not have."""
+    oversized: int = 0
+    """The length of a block that is over the limit."""
+    damage: str | None = None
+    """Why the content cannot be trusted."""
+
+
+@dataclass(slots=True)
+class Gap:
+    """Bytes of the file that are no record."""
+
+    offset: int
+    length: int
+    error: str
+
+
+Walk: TypeAlias = Generator[Record | Gap, None, int]
+"""Yields what it meets, and answers where to go on."""
+
+
+def walk(window: Window, start: int, end: int, *, exact: bool, limit: int, split: bool) -> Iterator[Record | Gap | int]:
+    """Records and gaps that begin in [start, end), and the places of range: the first item is where the first one
+    begins, the last where the first one after the range does (both as int).
+
+    `limit`: bytes of a block at most. `split`: False where the range is the whole file, which is then read to its
+    end. OSError only for trouble of the file system.
+    """
+    zipped = bytes(window.view(0, 3)) == GZIP
+    place = start if exact else next_member(window, start) if zipped else next_plain(window, start)
+    yield place
+    end = end if split else window.size
+    while place < end:
+        place = yield from _member(window, place, limit) if zipped else _plain(window, place, end, limit)
+    yield place
+
+
+# ---------------------------------------------------------------------------------------- gzip, a member a record
+
+
+def _member(window: Window, place: int, limit: int) -> Walk:
+    """What begins at `place`; answers where to go on."""
+    if bytes(window.view(place, 3)) != GZIP:
+        return (yield from _lost(window, place, "no gzip member begins here"))
+    member = Member(window, place)
+    held: Record | None = None
+    problem: str | None = None
+    while member.skip_newlines():
+        if held is not None:
+            held.length = member.end - place if member.done and not member.error else None
+            yield held
+        held, problem = read_record(member, limit)
+        if held is None:
+            break
+        held.offset = place
+    if member.error is None:
+        if held is not None:
+            held.length = member.end - place
+            yield held
+        if problem is not None:
+            yield Gap(place, member.end - place, problem)
+        return member.end
+    if not member.corrupt:  # the file was cut: what is there of the last record is used
+        if held is not None:
+            held.length = window.size - place
+            yield held
+            yield Gap(window.size, 0, f"{member.error}; {held.missing} bytes of its record are missing")
+        else:
+            yield Gap(place, window.size - place, problem or member.error)
+        return window.size
+    following = next_member(window, place + 1)
+    if held is not None:
+        held.block, held.length, held.damage = None, following - place, member.error
+        yield held
+    else:
+        yield Gap(place, following - place, member.error)
+    return following
+
+
+def _lost(window: Window, place: int, why: str) -> Walk:
+    following = next_member(window, place)
+    if following - place > 4096 or bytes(window.view(place, following - place)).strip(b"\r\n"):
+        yield Gap(place, following - place, f"{why}: {bytes(window.view(place, 16))!r}")
+    return following
+
+
+# ---------------------------------------------------------------------------------------- plain files
+
+
+def _plain(window: Window, place: int, end: int, limit: int) -> Walk:
+    """All that begins in [place, end); answers where to go on."""
+    stream = Plain(window, place)
+    while stream.skip_newlines():
+        at = place + stream.place()
+        if at >= end:
+            return at
+        record, problem = read_record(stream, limit)
+        if record is None:
+            following = next_plain(window, at + 1)
+            yield Gap(at, following - at, problem or "no record begins here")
+            stream, place = Plain(window, following), following
+            continue
+        record.offset, record.length = at, place + stream.place() - at
+        yield record
+        if record.missing:
+            yield Gap(window.size, 0, f"the file ends inside a record; {record.missing} bytes of it are missing")
+    return window.size
+
+
+# ---------------------------------------------------------------------------------------- one record
+
+
+def read_record(stream: Stream, limit: int) -> tuple[Record | None, str | None]:
+    """The record at the stream's position, which must not be a newline; (None, why) if there is none.
+
+    Lenient where the meaning is plain: LF for CRLF, folded or odd fields, a missing length (then the content goes
+    to the end of the stream), a length that overshoots (then the content ends where the next record begins).
+    """
+    stream.need(5)
+    if stream.data.startswith(b"WARC/", stream.position):
+        header = _header(stream)
+        if header is None:
+            return None, "a WARC header without end"
+        fields = parse_fields(header)
+        if not fields:
+            return None, f"a WARC header without fields: {header[:40]!r}"
+        record_type = text(fields.get(b"warc-type", b"unknown")).lower()
+        record = Record(record_type, fields, None)
+    else:
+        stream.need(2048)
+        match = RECORD_START.match(stream.data, stream.position)
+        if match is None:
+            found = stream.data[stream.position : stream.position + 24]
+            return None, f"neither a WARC nor an ARC record begins here: {found!r}"
+        record = _arc_record(match.group())
+        stream.position = match.end()
+    _take_block(stream, record, limit)
+    return record, None
+
+
+def _header(stream: Stream) -> bytes | None:
+    """The header's lines; the stream moves past the empty line after them."""
+    while True:
+        data, start = stream.data, stream.position
+        end = data.find(b"\n\r\n", start)
+        bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
+        if end >= 0 or bare >= 0:
+            stream.position = bare + 2 if bare >= 0 else end + 3
+            return data[start : bare if bare >= 0 else end]
+        if len(data) - start > MAX_HEADER or not stream.fill():
+            return None
+
+
+def _arc_record(line: bytes) -> Record:
+    """From an ARC header line, version 1 (five fields) or 2 (ten); URLs may hold spaces, so it is read from the
+    right. https://archive.org/web/researcher/ArcFileFormat.php"""
+    match = _ARC.match(line.strip(b"\r\n"))
+    if match is None:  # RECORD_START is the looser of the two
+        return Record("response", {}, None)
+    url, date = match["url"], text(match["date"]).ljust(14, "0")
+    rest = (match["rest"] or b"").split()
+    iso = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:14]}Z"
+    fields = {b"warc-target-uri": url, b"warc-date": iso.encode(), b"content-length": match["length"]}
+    if rest:
+        fields[b"arc-mime"] = rest[0]
+    return Record("warcinfo" if url.startswith(b"filedesc:") else "response", fields, None)
+
+
+def _take_block(stream: Stream, record: Record, limit: int) -> None:
+    declared = record.fields.get(b"content-length", b"").split(b",")[0].strip()
+    if not declared.isdigit():
+        record.block = _rest(stream, limit)
+        return
+    length = int(declared)
+    if length > limit:
+        record.missing, record.oversized = length - stream.skip(length), length
+        return
+    there = stream.need(length + 1)
+    at = stream.position
+    followed_well = there <= length or stream.data[at + length] in b"\r\n"
+    there = min(there, length)
+    block = stream.data[at : at + there]
+    record.missing = length - there
+    if record.missing or not followed_well:
+        # The length may be wrong: then the next record begins inside this one.
+        lost = _LOST_RECORD.search(block)
+        if lost:
+            block, record.missing, there = block[: lost.start()], 0, lost.end()
+    stream.position = at + there
+    record.block = block
+
+
+def _rest(stream: Stream, limit: int) -> bytes:
+    """The content of a record without a length: to the next record, or to the end of the stream."""
+    stream.need(limit)
+    here = stream.data[stream.position : stream.position + limit]
+    lost = _LOST_RECORD.search(here)
+    block = here[: lost.start()] if lost else here
+    stream.position += lost.end() if lost else len(here)
+    return block.rstrip(b"\r\n") if not lost else block
+
+
+# ---------------------------------------------------------------------------------------- header fields
+
+
+def parse_fields(header: bytes) -> Fields:
+    """Header fields by lower-case name, of WARC and of HTTP; the first line is not one. A folded line goes on its
+    field; a repeated field's values are joined by a comma."""
+    fields: Fields = {}
+    lines = header.split(b"\n")
+    name = b""
+    for line in lines[1:]:
+        if line[:1] in (b" ", b"\t") and name:
+            fields[name] += b" " + line.strip()
+            continue
+        key, colon, value = line.partition(b":")
+        if not colon:
+            continue
+        name = key.strip().lower()
+        value = value.strip()
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    return fields
+
+
+def text(value: bytes) -> str:
+    """A header's bytes as text: UTF-8, or Latin-1 where it is not that."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,197 @@
+"""Decompressed bytes of an archive, a piece at a time: one gzip member, or the rest of a plain file; and the search
+for the next place where a record truly begins. Nothing here raises for bad content: a stream ends and says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import cast
+
+from isal import isal_zlib
+
+from curate.sources.store import Window
+
+GZIP = b"\x1f\x8b\x08"
+INFLATE_ERRORS = (cast(type[Exception], isal_zlib.error), ValueError, EOFError)
+_PIECE = 1 << 16
+"""Compressed bytes handed to inflate at once; most members are smaller."""
+_FIRST_FILL = 4 << 20
+"""A member is inflated whole up to here; a larger one flows through."""
+
+_ARC_LINE = rb"[A-Za-z][A-Za-z0-9+.-]{0,15}:[^\r\n]{1,8000} [\d.:A-Fa-f-]{1,45} \d{8,20}[^\r\n]{0,1000} \d+\r?\n"
+"""The header line of an ARC record: URL, IP address, date, …, length."""
+RECORD_START = re.compile(rb"WARC/\d|" + _ARC_LINE)
+_PLAIN_START = re.compile(rb"\n(?=WARC/[01]\.\d+\r?\n[A-Za-z-]+:|" + _ARC_LINE + rb")")
+_NEWLINES = b"\r\n"
+
+
+class Stream:
+    """Bytes of one gzip member, or of a plain file from some place on, with a read position.
+
+    `data[position:]` is what is at hand; `fill` appends more. `done`: nothing is left to append. `error` says why,
+    where that was not the proper end; `corrupt` tells damaged bytes from a file that simply stops.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.position = 0
+        self.dropped = 0
+        """Bytes before `data` that have been read and let go."""
+        self.done = False
+        self.error: str | None = None
+        self.corrupt = False
+
+    def fill(self) -> bool:
+        """Appends more bytes; False if there are none."""
+        raise NotImplementedError
+
+    def place(self) -> int:
+        """The read position, counted from where the stream began."""
+        return self.dropped + self.position
+
+    def need(self, n: int) -> int:
+        """Tries to have `n` bytes at hand; answers how many of them there are."""
+        while len(self.data) - self.position < n and self.fill():
+            pass
+        return min(n, len(self.data) - self.position)
+
+    def skip(self, n: int) -> int:
+        """Moves on by `n` bytes without keeping them; answers how many were there."""
+        left = n
+        while True:
+            here = min(left, len(self.data) - self.position)
+            self.position += here
+            left -= here
+            if not left or not self.fill():
+                return n - left
+
+    def skip_newlines(self) -> bool:
+        """Moves past CR and LF; False if the stream ends there."""
+        while True:
+            data, at = self.data, self.position
+            while at < len(data) and data[at] in _NEWLINES:
+                at += 1
+            self.position = at
+            if at < len(data):
+                return True
+            if not self.fill():
+                return False
+
+    def _append(self, piece: bytes) -> None:
+        self.dropped += self.position
+        self.data = self.data[self.position :] + piece if self.position < len(self.data) else piece
+        self.position = 0
+
+
+class Member(Stream):
+    """One gzip member, inflated."""
+
+    def __init__(self, window: Window, offset: int) -> None:
+        super().__init__()
+        self.window, self.offset = window, offset
+        self.end = offset
+        """One past its last compressed byte read; once `done` without error, its true end."""
+        self._inflate = isal_zlib.decompressobj(31)
+        self.fill_to(_FIRST_FILL)
+
+    def fill_to(self, limit: int) -> bool:
+        """Inflates until about `limit` further bytes are there, or the member ends."""
+        if self.done:
+            return False
+        pieces, got = [], 0
+        inflate, window = self._inflate, self.window
+        while got < limit:
+            piece = window.view(self.end, _PIECE)
+            if not piece:
+                self.done, self.error = True, "the file ends inside this gzip member"
+                break
+            try:
+                out = inflate.decompress(piece)
+            except INFLATE_ERRORS as error:
+                self.done, self.corrupt, self.error = True, True, f"gzip: {error}"
+                break
+            self.end += len(piece)
+            pieces.append(out)
+            got += len(out)
+            if inflate.eof:
+                self.end -= len(inflate.unused_data)
+                self.done = True
+                break
+        self._append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return got > 0
+
+    def fill(self) -> bool:
+        # A piece may hold only the trailer, or inflate to nothing yet.
+        while not self.done:
+            if self.fill_to(1):
+                return True
+        return False
+
+
+class Plain(Stream):
+    """A plain file from `offset` on."""
+
+    def __init__(self, window: Window, offset: int) -> None:
+        super().__init__()
+        self.window, self.offset = window, offset
+
+    def fill(self) -> bool:
+        at = self.offset + self.dropped + len(self.data)
+        piece = self.window.view(at, self.window.file.chunk)
+        if not piece:
+            self.done = True
+            return False
+        self._append(bytes(piece))
+        return True
+
+
+def begins_record(window: Window, offset: int) -> bool:
+    """Whether the bytes there are a gzip member whose content begins as a WARC or ARC record does."""
+    head = window.view(offset, 4096)
+    if len(head) < 18 or head[3] & 0xE0:
+        return False
+    try:
+        text = isal_zlib.decompressobj(31).decompress(head, 9000)
+    except INFLATE_ERRORS:
+        return False
+    return RECORD_START.match(text.lstrip(_NEWLINES)) is not None
+
+
+def next_member(window: Window, start: int) -> int:
+    """The first place at or after `start` where a gzip member begins a record; the size of the file if none."""
+    return _search(window, start, lambda data, at: data.find(GZIP, at), begins_record, len(GZIP))
+
+
+def next_plain(window: Window, start: int) -> int:
+    """The first place at or after `start` where a plain WARC record begins, at the start of a line."""
+
+    def find(data: bytes, at: int) -> int:
+        match = _PLAIN_START.search(data, at)
+        return match.start() if match else -1
+
+    # The newline before the record may be the last byte before `start`.
+    found = _search(window, max(0, start - 1), find, lambda _window, _offset: True, 80)
+    return min(found + 1, window.size)
+
+
+def _search(
+    window: Window,
+    start: int,
+    find: Callable[[bytes, int], int],
+    accept: Callable[[Window, int], bool],
+    overlap: int,
+) -> int:
+    """The first place from `start` on that `find` finds and `accept` accepts. Pieces overlap by `overlap` bytes, so
+    that nothing is missed at a seam."""
+    base = start
+    while base < window.size:
+        data = bytes(window.view(base, window.file.chunk))
+        at = find(data, 0)
+        while at >= 0:
+            if accept(window, base + at):
+                return base + at
+            at = find(data, at + 1)
+        if base + len(data) >= window.size:
+            break
+        base += len(data) - overlap
+    return window.size
