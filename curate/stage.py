@@ -360,8 +360,8 @@ class GlobalOutcome:
 
     `verdicts`: None, or a collection with as many shards as the documents, whose rows have `row` (int64, as the
     `row` column that the documents carry), the columns of VERDICTS, sorted by row; documents not named stay.
-    `columns`: a collection likewise sharded and sorted, with `row` and new columns to join to the documents
-    (every row that stays must be there).
+    `columns`: a collection likewise sharded and sorted, with `row` and columns to join to the documents: new ones,
+    or ones that replace those of their name (every row that stays must be there).
     """
 
     verdicts: Collection | None = None

@@ -1,6 +1,7 @@
 """The built-in stages, one folder a family. This table is all that is imported until a recipe uses one."""
 
 BUILT_IN: dict[str, str] = {
+    "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
     "url_filter": "curate.stages.safety.url_filter:UrlFilter",
     "url_safety": "curate.stages.safety.url_safety:UrlSafety",
