@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from curate.sources.store import Window
-from curate.sources.streams import GZIP, RECORD_START, Member, Plain, Stream, next_member, next_plain
+from curate.sources.streams import GZIP, LOST_RECORD, RECORD_START, Member, Plain, Stream, next_member, next_plain
 
 MAX_HEADER = 1 << 20
 """Bytes of a record's header at most; longer is taken for damage."""
@@ -21,9 +21,12 @@ MAX_HEADER = 1 << 20
 Fields: TypeAlias = dict[bytes, bytes]
 
 _ARC = re.compile(
-    rb"(?P<url>[^\r\n]+?) (?P<ip>[\d.:A-Fa-f-]{1,45}) (?P<date>\d{8,20})\S*(?P<rest> [^\r\n]*?)? ?(?P<length>\d+)\r?$"
+    rb"(?P<url>[^\n]+?) (?P<ip>\S{1,60}) (?P<date>\d{8,20})\S{0,20}(?P<rest> [^\n]*)? (?P<length>-?\w+)\r?$"
 )
-_LOST_RECORD = re.compile(rb"\r?\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
+_HEADER_END = re.compile(rb"\n\r*\n")
+_VERSION = re.compile(rb"WARC/\d", re.IGNORECASE)
+_FIELD = re.compile(rb"\n([^:\n]+):([^\n]*)")
+_FOLD = re.compile(rb"\r*\n[ \t]+")
 
 
 @dataclass(slots=True)
@@ -99,6 +102,8 @@ def _member(window: Window, place: int, limit: int) -> Walk:
         if held is not None:
             held.length = member.end - place
             yield held
+            if held.missing:
+                yield Gap(member.end, 0, f"the gzip member ends inside a record; {held.missing} bytes are missing")
         if problem is not None:
             yield Gap(place, member.end - place, problem)
         return member.end
@@ -158,16 +163,16 @@ def read_record(stream: Stream, limit: int) -> tuple[Record | None, str | None]:
     Lenient where the meaning is plain: LF for CRLF, folded or odd fields, a missing length (then the content goes
     to the end of the stream), a length that overshoots (then the content ends where the next record begins).
     """
-    stream.need(5)
-    if stream.data.startswith(b"WARC/", stream.position):
-        header = _header(stream)
+    stream.need(6)
+    if _VERSION.match(stream.data, stream.position):
+        header, whole = _header(stream)
         if header is None:
-            return None, "a WARC header without end"
+            return None, f"a WARC header of more than {MAX_HEADER} bytes"
         fields = parse_fields(header)
-        if not fields:
-            return None, f"a WARC header without fields: {header[:40]!r}"
-        record_type = text(fields.get(b"warc-type", b"unknown")).lower()
-        record = Record(record_type, fields, None)
+        record = Record(text(fields.get(b"warc-type", b"unknown")).lower(), fields, None)
+        if not whole:
+            record.block, record.missing = b"", int(_declared(fields) or 1)
+            return record, None
     else:
         stream.need(2048)
         match = RECORD_START.match(stream.data, stream.position)
@@ -180,17 +185,25 @@ def read_record(stream: Stream, limit: int) -> tuple[Record | None, str | None]:
     return record, None
 
 
-def _header(stream: Stream) -> bytes | None:
-    """The header's lines; the stream moves past the empty line after them."""
+def _header(stream: Stream) -> tuple[bytes | None, bool]:
+    """The header's lines, and whether they end with an empty one; the stream moves past that."""
     while True:
         data, start = stream.data, stream.position
-        end = data.find(b"\n\r\n", start)
-        bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
-        if end >= 0 or bare >= 0:
-            stream.position = bare + 2 if bare >= 0 else end + 3
-            return data[start : bare if bare >= 0 else end]
-        if len(data) - start > MAX_HEADER or not stream.fill():
-            return None
+        match = _HEADER_END.search(data, start)
+        if match:
+            stream.position = match.end()
+            return data[start : match.start()], True
+        if len(data) - start > MAX_HEADER:
+            return None, False
+        if not stream.fill():
+            stream.position = len(data)
+            return data[start:], False
+
+
+def _declared(fields: Fields) -> bytes | None:
+    """The declared length of the content, if it is a number."""
+    value = fields.get(b"content-length", b"").split(b",")[0].strip()
+    return value if value.isdigit() and len(value) < 16 else None
 
 
 def _arc_record(line: bytes) -> Record:
@@ -209,8 +222,8 @@ def _arc_record(line: bytes) -> Record:
 
 
 def _take_block(stream: Stream, record: Record, limit: int) -> None:
-    declared = record.fields.get(b"content-length", b"").split(b",")[0].strip()
-    if not declared.isdigit():
+    declared = _declared(record.fields)
+    if declared is None:
         record.block = _rest(stream, limit)
         return
     length = int(declared)
@@ -225,7 +238,7 @@ def _take_block(stream: Stream, record: Record, limit: int) -> None:
     record.missing = length - there
     if record.missing or not followed_well:
         # The length may be wrong: then the next record begins inside this one.
-        lost = _LOST_RECORD.search(block)
+        lost = LOST_RECORD.search(block)
         if lost:
             block, record.missing, there = block[: lost.start()], 0, lost.end()
     stream.position = at + there
@@ -236,7 +249,7 @@ def _rest(stream: Stream, limit: int) -> bytes:
     """The content of a record without a length: to the next record, or to the end of the stream."""
     stream.need(limit)
     here = stream.data[stream.position : stream.position + limit]
-    lost = _LOST_RECORD.search(here)
+    lost = LOST_RECORD.search(here)
     block = here[: lost.start()] if lost else here
     stream.position += lost.end() if lost else len(here)
     return block.rstrip(b"\r\n") if not lost else block
@@ -248,19 +261,15 @@ def _rest(stream: Stream, limit: int) -> bytes:
 def parse_fields(header: bytes) -> Fields:
     """Header fields by lower-case name, of WARC and of HTTP; the first line is not one. A folded line goes on its
     field; a repeated field's values are joined by a comma."""
-    fields: Fields = {}
-    lines = header.split(b"\n")
-    name = b""
-    for line in lines[1:]:
-        if line[:1] in (b" ", b"\t") and name:
-            fields[name] += b" " + line.strip()
-            continue
-        key, colon, value = line.partition(b":")
-        if not colon:
-            continue
-        name = key.strip().lower()
-        value = value.strip()
-        fields[name] = fields[name] + b", " + value if name in fields else value
+    if b"\n " in header or b"\n\t" in header:
+        header = _FOLD.sub(b" ", header)
+    found = _FIELD.findall(header)
+    fields = {name.strip().lower(): value.strip() for name, value in found}
+    if len(fields) < len(found):
+        fields = {}
+        for name, value in found:
+            name, value = name.strip().lower(), value.strip()
+            fields[name] = fields[name] + b", " + value if name in fields else value
     return fields
 
 

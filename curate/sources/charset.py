@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import codecs
 import re
+import struct
 from functools import cache
 from typing import NamedTuple
 
+import pyarrow as pa
 from resiliparse.parse.encoding import detect_encoding
 
 _BOMS = (
@@ -74,16 +76,25 @@ _TAG = re.compile(
     rb"|<(?:script|style|title|textarea|xmp|noframes)(?=[\s/>])[^>]*>.*?</|(?P<end><body[\s/>])",
     re.DOTALL | re.IGNORECASE,
 )
+_PLAIN_META = re.compile(
+    rb"<meta\s+(?:charset\s*=\s*[\"']?|http-equiv\s*=\s*[\"']?content-type[\"']?\s+content\s*=\s*[\"']text/html;\s*charset=)"
+    rb"([\w.:+-]+)[\"'\s/>]",
+    re.IGNORECASE,
+)
+"""The declaration as nearly all pages write it."""
+_HIDES = re.compile(rb"<!--|<(?:script|style|title|textarea|xmp|noframes|meta)[\s/>]", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([^\s=/>\"']+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?")
 _CHARSET = re.compile(rb"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;\"']+))", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"']{1,60})[\"']", re.IGNORECASE)
+_WIDE_RUNS = re.compile(r"[^\x00-\x7f]+")
 _LABEL = re.compile(r"[\w.:+-]+")
 
 _SURE_UTF8 = 4
-"""Multi-byte sequences, all well formed, after which a declared single-byte encoding is not believed: text of that
-kind pairs a capital accented letter with a symbol each time."""
+"""Well-formed multi-byte sequences (and no others) after which a declared single-byte encoding is not believed."""
 _SURE_UTF8_EAST = 16
 """The same where an East Asian encoding is declared, whose pairs are well-formed UTF-8 more often."""
+_TELLING_UTF8 = re.compile(rb"\xc3[\x80-\xbf].*\xc3[\x80-\xbf]|\xc2[\xa0-\xbf]|[\xe0-\xef][\x80-\xbf]{2}", re.DOTALL)
+"""Sequences of which fewer are enough: in a single-byte encoding they would read "Ã©" twice, "Â©", or "â€™"."""
 _ERRORS = 0.02
 """Share of non-ASCII bytes that a declared encoding may fail on (cut or mixed pages) and still be believed."""
 
@@ -166,6 +177,10 @@ def declared(body: bytes) -> str | None:
 
 
 def _meta(head: bytes) -> str | None:
+    plain = _PLAIN_META.search(head)
+    # No other declaration before it, and nothing that it could stand in without being one.
+    if plain and not _HIDES.search(head, 0, plain.start()) and encoding_name(plain[1].decode()):
+        return plain[1].decode()
     for tag in _TAG.finditer(head):
         if tag["end"] and tag.start() > _PRESCAN:
             return None
@@ -187,23 +202,26 @@ def _meta(head: bytes) -> str | None:
 
 
 def _is_utf8(body: bytes) -> bool:
+    """Whether the bytes are valid UTF-8. Arrow's check makes no string: a tenth of the cost of decoding."""
+    offsets = pa.py_buffer(struct.pack("=2i", 0, len(body)))
     try:
-        body.decode()
-    except UnicodeDecodeError:
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(body)]).validate(full=True)
+    except pa.ArrowInvalid:
         return False
     return True
 
 
 def _refuted_by_utf8(body: bytes, candidates: list[str]) -> bool:
     """Whether the bytes are UTF-8 although another encoding is declared first."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
+    if not _is_utf8(body):
         return False
     if "utf-8" in candidates:
         return True
-    wide = len(text) - len(text.encode("ascii", "ignore"))
-    return wide >= (_SURE_UTF8_EAST if candidates[0] in _CODECS else _SURE_UTF8)
+    text = body.decode()
+    wide = sum(map(len, _WIDE_RUNS.findall(text)))
+    if candidates[0] in _CODECS:
+        return wide >= _SURE_UTF8_EAST
+    return wide >= _SURE_UTF8 or _TELLING_UTF8.search(body) is not None
 
 
 def _try(body: bytes, name: str) -> Decoded | None:
@@ -266,7 +284,7 @@ def detect(body: bytes) -> str:
         return "iso-2022-kr" if b"\x1b$)C" in body else "iso-2022-jp"
     text = body.decode("utf-8", "replace")
     errors = text.count("�")
-    wide = len(text) - len(text.encode("ascii", "ignore"))
+    wide = sum(map(len, _WIDE_RUNS.findall(text)))
     if errors * 20 <= wide:
         return "utf-8"
     return encoding_name(detect_encoding(body)) or "windows-1252"

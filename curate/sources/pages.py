@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from curate.documents import HTTP, document_id
@@ -92,7 +93,7 @@ def page(record: Record, source: str, limit: int) -> Made | SkippedRecord | Fail
             return _skip(record, source, f"sniffed_{kind}")
     match = _CHARSET.search(content_type)
     html, charset = decode(body, match[1] if match else None)
-    html = without_nul(html)
+    html = as_utf8(html)
     url, date = record_url(record.fields), record_date(record.fields)
     fields = response.fields
     http = {"status": 200}
@@ -111,7 +112,7 @@ def extracted_text(record: Record, source: str, limit: int) -> Made | SkippedRec
         return _fail(record, source)
     if not record.block.strip():
         return _skip(record, source, "empty_body")
-    content = without_nul(decode(record.block, "utf-8").text)
+    content = as_utf8(decode(record.block, "utf-8").text)
     url, date = record_url(record.fields), record_date(record.fields)
     identity = _id(record, url, date, record.block)
     return Made((identity, url, date, source, record.offset, record.length, content, None), len(content))
@@ -127,24 +128,31 @@ def looks_like_html(body: bytes) -> bool:
     return b"\0" not in head and _HTML_TAG.search(head[:1024]) is not None
 
 
-def without_nul(content: str | bytes) -> str | bytes:
-    """Without U+0000, which the HTML standard ignores in text and which tools for text stumble over; and without
-    lone surrogates, which UTF-8 cannot hold (each becomes U+FFFD)."""
+def as_utf8(content: str | bytes) -> bytes:
+    """As UTF-8, without U+0000, which the HTML standard ignores in text and which tools for text stumble over; and
+    without lone surrogates, which UTF-8 cannot hold (each becomes U+FFFD). Bytes must be valid UTF-8."""
     if isinstance(content, bytes):
-        return content.replace(b"\0", b"") if b"\0" in content else content
-    if "\0" in content:
-        content = content.replace("\0", "")
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return content
+        data = content
+    else:
+        try:
+            data = content.encode()
+        except UnicodeEncodeError:
+            data = content.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    return data.replace(b"\0", b"") if b"\0" in data else data
 
 
 def batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
-    """Rows as an Arrow batch; text may come as str or as bytes of valid UTF-8."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+    """Rows as an Arrow batch; a string column may come as bytes of valid UTF-8."""
+    arrays = []
+    for field, column in zip(schema, zip(*rows, strict=True), strict=True):
+        if isinstance(column[0], bytes):
+            # The large column: joined once, where Arrow's builder would copy it again at each doubling.
+            offsets = np.zeros(len(column) + 1, dtype=np.int32)
+            np.cumsum([len(value) for value in column], out=offsets[1:])
+            buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(column))]
+            arrays.append(pa.Array.from_buffers(pa.string(), len(column), buffers))
+        else:
+            arrays.append(pa.array(column, type=field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -105,10 +105,13 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
             Window(unwrapped), shard.start, shard.end, exact=shard.exact, limit=2 * limit + (1 << 20), split=split
         )
         places: list[int] = []
+        any_record = False
         for item in items:
             if isinstance(item, int):
                 places.append(item)
-            elif isinstance(item, Gap):
+                continue
+            any_record = True
+            if isinstance(item, Gap):
                 yield Failure(shard.path, item.offset, item.length, None, None, item.error)
             else:
                 made = make(item, shard.path, limit)
@@ -118,6 +121,8 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
                     yield made
                 else:
                     yield from batcher.add(made.row, made.size)
+        if shard.start == 0 and shard.end == shard.size and not any_record:
+            yield Failure(shard.path, 0, shard.size, None, None, "no record in the file")
         if problem:
             yield Failure(shard.path, None, None, None, None, problem)
         yield from batcher.flush()

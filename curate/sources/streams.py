@@ -4,6 +4,7 @@ for the next place where a record truly begins. Nothing here raises for bad cont
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from typing import cast
 
@@ -18,10 +19,15 @@ _PIECE = 1 << 16
 _FIRST_FILL = 4 << 20
 """A member is inflated whole up to here; a larger one flows through."""
 
-_ARC_LINE = rb"[A-Za-z][A-Za-z0-9+.-]{0,15}:[^\r\n]{1,8000} [\d.:A-Fa-f-]{1,45} \d{8,20}[^\r\n]{0,1000} \d+\r?\n"
-"""The header line of an ARC record: URL, IP address, date, …, length."""
-RECORD_START = re.compile(rb"WARC/\d|" + _ARC_LINE)
-_PLAIN_START = re.compile(rb"\n(?=WARC/[01]\.\d+\r?\n[A-Za-z-]+:|" + _ARC_LINE + rb")")
+_ARC_LINE = rb":[^\n]{1,8000}? \S{1,60} \d{8,20}\S{0,20}(?: [^\n]{0,2000})? -?\w+\r?\n"
+"""An ARC record's header line after its scheme: the rest of the URL (which may hold spaces), IP address, date, type, …,
+length."""
+RECORD_START = re.compile(rb"(?i:WARC/)\d|[A-Za-z][A-Za-z0-9+.-]{0,15}" + _ARC_LINE)
+"""The first bytes of a WARC record, or the header line of an ARC record."""
+_NEXT_RECORD = rb"(?=(?i:WARC)/[01]\.\d+\r*\n[A-Za-z-]+:|(?:https?|ftp|dns|whois|filedesc)" + _ARC_LINE + rb")"
+LOST_RECORD = re.compile(rb"(?:\r?\n|\A)\r?\n" + _NEXT_RECORD)
+"""Where another record begins inside what a wrong length claims."""
+_PLAIN_START = re.compile(rb"\n" + _NEXT_RECORD)
 _NEWLINES = b"\r\n"
 
 
@@ -109,6 +115,8 @@ class Member(Stream):
                 out = inflate.decompress(piece)
             except INFLATE_ERRORS as error:
                 self.done, self.corrupt, self.error = True, True, f"gzip: {error}"
+                if self.end == self.offset:
+                    pieces.append(_before_damage(piece))
                 break
             self.end += len(piece)
             pieces.append(out)
@@ -126,6 +134,18 @@ class Member(Stream):
             if self.fill_to(1):
                 return True
         return False
+
+
+def _before_damage(piece: memoryview) -> bytes:
+    """What inflates before the damage, so that a broken record can at least be named."""
+    inflate = zlib.decompressobj(31)
+    found = b""
+    try:
+        for at in range(0, len(piece), 64):
+            found += inflate.decompress(piece[at : at + 64])
+    except zlib.error:
+        pass
+    return found
 
 
 class Plain(Stream):

@@ -22,7 +22,7 @@ import zstandard
 from curate.documents import PAGE, TEXT, document_id
 from curate.sources.base import Documents, Event, Failure, Shard, Skipped, SkippedRecord
 from curate.sources.charset import decode
-from curate.sources.pages import without_nul
+from curate.sources.pages import as_utf8
 from curate.sources.plan import MAX_PAGE_BYTES
 from curate.sources.store import open_bytes, open_stream
 
@@ -253,8 +253,7 @@ def _tidy(line: dict[str, Any]) -> dict[str, str | None]:
     tidy: dict[str, str | None] = {}
     for name, value in line.items():
         if isinstance(value, str):
-            content = without_nul(value)
-            tidy[name] = content if isinstance(content, str) else content.decode()
+            tidy[name] = as_utf8(value).decode()
         else:
             tidy[name] = None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return tidy
@@ -299,8 +298,8 @@ def read_html(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event
             yield from batcher.skip(SkippedRecord(path, 0, size, None, "html", "empty_body"))
             continue
         html, charset = decode(body, None)
-        html = without_nul(html)
-        url = canonical_url(html.encode() if isinstance(html, str) else html)
+        html = as_utf8(html)
+        url = canonical_url(html)
         # The name alone: the id must not change with the folder that the files are in.
         identity = document_id(url, PurePosixPath(path).name, body)
         yield from batcher.add((identity, url, None, path, 0, size, html, charset, None), len(html))
