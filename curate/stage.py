@@ -204,8 +204,14 @@ class Stage:
 
     def __init__(self, parameters: StageParameters, label: str | None = None) -> None:
         self.parameters = parameters
-        self.label = label or self.name
+        self.label = label or self.default_label(parameters.model_dump())
         """Tells two uses of a stage apart: names its column, its folder under dropped/, its ledger rows."""
+
+    @classmethod
+    def default_label(cls, given: Mapping[str, Any]) -> str:
+        """The label of a use that has none, from its parameters as they were given. Its name, unless the stage
+        does different things by a parameter, which then tells them apart."""
+        return cls.name
 
     def writes(self) -> tuple[str, ...]:
         """Columns that are there after the stage, beyond those before it."""

@@ -1,0 +1,156 @@
+"""Carries tasks out: in this process, or as Ray tasks. Ray is imported here alone.
+
+Tasks are independent and commit their own output, so an executor only has to see that each one ends. A worker that
+dies (a crash in a C library, a kill, a machine that goes away) costs its task one more attempt, with care: the task
+then guards itself against its own records. Ray's own retries are off, since they would repeat a crash blindly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from curate.engine.store import Store
+from curate.stage import Resources
+
+MAX_ATTEMPTS = 4
+OBJECT_STORE_BYTES = 128 << 20
+"""Data travels in files; Ray's store holds only task descriptions and reports."""
+
+
+class Task(Protocol):
+    """Something that a worker can do."""
+
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def record(self) -> str:
+        """The file, in the store, by which the task counts as done."""
+        ...
+
+    def with_care(self) -> Any:
+        """The task as it should be tried after it has killed a worker."""
+        ...
+
+
+T = TypeVar("T", bound=Task)
+R = TypeVar("R")
+
+
+class WorkerLost(RuntimeError):
+    """A task killed its worker on every attempt."""
+
+
+class Executor(Protocol):
+    """Runs tasks."""
+
+    workers: int
+
+    def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
+        """Answers in the order in which tasks end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class InlineExecutor:
+    """One task after the other in this process. A record that kills the process is met with care, and found, when
+    the same command runs again."""
+
+    workers = 1
+
+    def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
+        for task in tasks:
+            store, marker = Store(task.store), f"{task.record}.attempt"
+            died_before = store.exists(marker)
+            store.write_bytes(marker, b"")
+            yield work(task.with_care() if died_before else task)
+            store.remove(marker)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class RayExecutor:
+    """Ray tasks, as many in flight as there are workers."""
+
+    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
+        """`address`: a cluster (`auto`, `ray://…`); None starts Ray on this machine with `workers` CPUs."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+            os.environ.setdefault(name, "false" if name.startswith("TOK") else "1")
+        self.address = address
+        self.workers = workers or os.cpu_count() or 1
+        self._start()
+        if address is not None and workers is None:
+            import ray
+
+            self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def _start(self) -> None:
+        import ray
+
+        # A worker must find the same packages as this process, also those found by the current directory.
+        path = os.pathsep.join(dict.fromkeys(p or str(os.getcwd()) for p in sys.path))  # noqa: PTH109
+        common: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        if self.address is not None:
+            ray.init(address=self.address, **common)
+            return
+        os.environ["PYTHONPATH"] = path
+        ray.init(
+            num_cpus=self.workers,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **common,
+        )
+
+    def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
+        import ray
+        from ray import exceptions
+
+        lost_worker = (
+            exceptions.WorkerCrashedError,
+            exceptions.OutOfMemoryError,
+            exceptions.NodeDiedError,
+            exceptions.LocalRayletDiedError,
+            exceptions.RaySystemError,
+        )
+        options = {"num_cpus": resources.cpu, "max_retries": 0, "memory": resources.memory_mb << 20}
+        if resources.gpu:
+            options["num_gpus"] = resources.gpu
+        remote = ray.remote(work).options(**options)
+        waiting = deque((task, 1) for task in tasks)
+        flying: dict[Any, tuple[T, int]] = {}
+        try:
+            while waiting or flying:
+                while waiting and len(flying) < self.workers:
+                    task, attempt = waiting.popleft()
+                    flying[remote.remote(task)] = (task, attempt)
+                (reference, *_), _ = ray.wait(list(flying), num_returns=1)
+                task, attempt = flying.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except exceptions.RayTaskError as error:
+                    raise error.cause if isinstance(error.cause, Exception) else error from None
+                except lost_worker as error:
+                    if attempt >= MAX_ATTEMPTS:
+                        raise WorkerLost(
+                            f"{task.record}: the worker died {attempt} times ({type(error).__name__})"
+                        ) from error
+                    waiting.appendleft((task.with_care(), attempt + 1))
+        finally:
+            for reference in flying:
+                with suppress(Exception):
+                    ray.cancel(reference, force=True)
+
+    def close(self) -> None:
+        import ray
+
+        ray.shutdown()

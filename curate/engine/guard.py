@@ -1,0 +1,169 @@
+"""Runs a chain in a child process, for a shard that has already killed one worker.
+
+The parent hands the child a batch at a time. When the child dies (a segfault in a C library) or spends more than
+its CPU time on one batch (a pathological page), the batch is halved in a fresh child until the record that does
+it stands alone; that record becomes a dead letter and the rest goes on. The limit is CPU time, so that the
+answer does not depend on how busy the machine is.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pyarrow as pa
+
+from curate.engine.chain import Chain, ChainResult, dead_letters
+from curate.stage import MapStage
+
+
+class GuardedChain:
+    """A Chain with the same answers, which survives what the stages do to their process."""
+
+    def __init__(self, stages: Sequence[MapStage], cpu_seconds: float) -> None:
+        self.stages = stages
+        self.cpu_seconds = cpu_seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+
+    def run(self, batch: pa.RecordBatch) -> ChainResult:
+        """As Chain.run, with dead letters for records that crash or exceed their CPU time."""
+        answer = self._attempt(batch)
+        if isinstance(answer, ChainResult):
+            return answer
+        stage, reason = answer
+        if batch.num_rows == 0:
+            raise RuntimeError(f"stage {stage} {reason} on an empty batch: it cannot work here at all")
+        if batch.num_rows == 1:
+            survivors = self.run(batch.slice(0, 0))
+            survivors.failed.append(dead_letters(batch, stage, [reason]))
+            return survivors
+        half = batch.num_rows // 2
+        return merged([self.run(batch.slice(0, half)), self.run(batch.slice(half))])
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._child = self._pipe = None
+
+    def _attempt(self, batch: pa.RecordBatch) -> ChainResult | tuple[str, str]:
+        """The result, or (stage, reason) of the child's death."""
+        pipe = self._connect()
+        stage = "open"
+        try:
+            pipe.send_bytes(pickle.dumps(batch))
+            while True:
+                message = pickle.loads(pipe.recv_bytes())
+                if isinstance(message, BaseException):
+                    raise message
+                if isinstance(message, ChainResult):
+                    return message
+                stage = message
+        except (EOFError, ConnectionError):
+            assert self._child is not None
+            code = self._child.wait()
+            self.close()
+            return stage, self._reason(code)
+
+    def _reason(self, code: int) -> str:
+        if code in (-signal.SIGXCPU, -signal.SIGPROF):
+            return f"exceeded {self.cpu_seconds:g} CPU seconds"
+        if code < 0:
+            return f"killed its process with {signal.Signals(-code).name}"
+        return f"ended its process with status {code}"
+
+    def _connect(self) -> Connection:
+        if self._pipe is None:
+            ours, theirs = os.pipe(), os.pipe()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "curate.engine.guard", str(theirs[0]), str(ours[1])],
+                pass_fds=(theirs[0], ours[1]),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            )
+            os.close(theirs[0])
+            os.close(ours[1])
+            self._pipe = _Duplex(ours[0], theirs[1])  # type: ignore[assignment]
+            assert self._pipe is not None
+            self._pipe.send_bytes(pickle.dumps((list(self.stages), self.cpu_seconds)))
+        return self._pipe
+
+
+class _Duplex:
+    """Two one-way pipes as one connection."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self._reading = Connection(reading, writable=False)
+        self._writing = Connection(writing, readable=False)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._writing.send_bytes(data)
+
+    def recv_bytes(self) -> bytes:
+        return self._reading.recv_bytes()
+
+    def close(self) -> None:
+        self._reading.close()
+        self._writing.close()
+
+
+def merged(results: Sequence[ChainResult]) -> ChainResult:
+    """Results of consecutive pieces of a batch as one."""
+    whole = ChainResult(pa.concat_batches([result.kept for result in results]))
+    for result in results:
+        whole.dropped += result.dropped
+        whole.failed += result.failed
+        for label, seconds in result.cpu_seconds.items():
+            whole.cpu_seconds[label] = whole.cpu_seconds.get(label, 0.0) + seconds
+    return whole
+
+
+def limit_cpu(seconds: float) -> None:
+    """Kills this process once it has spent `seconds` of CPU time from now on."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(usage.ru_utime + usage.ru_stime + seconds + 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def lift_cpu_limit() -> None:
+    """Undoes limit_cpu."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+
+
+def _serve(reading: int, writing: int) -> None:
+    """The child: stages first, then a batch at a time, announcing each stage before it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = _Duplex(reading, writing)
+
+    def tell(message: Any) -> None:
+        pipe.send_bytes(pickle.dumps(message))
+
+    stages, cpu_seconds = pickle.loads(pipe.recv_bytes())
+    chain = Chain(stages, announce=tell)
+    while True:
+        try:
+            batch = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        limit_cpu(cpu_seconds)
+        try:
+            tell(chain.run(batch))
+        except Exception as error:
+            tell(error)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

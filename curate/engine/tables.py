@@ -1,0 +1,96 @@
+"""Parquet files as the engine writes and reads them: streamed, a row group at a time, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.engine.store import FileEntry, HashingFile, Store
+
+
+class TableWriter:
+    """Writes one Parquet file below a store, created at the first batch; no batch, no file.
+
+    With `group_bytes` batches are gathered into row groups of about that size; without it every batch that is
+    not empty becomes a row group of its own.
+    """
+
+    def __init__(self, store: Store, name: str, group_bytes: int | None = 16 << 20) -> None:
+        self.store, self.name, self.group_bytes = store, name, group_bytes
+        self.rows = 0
+        self.schema: pa.Schema | None = None
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._context = store.writing(name)
+        self._file: HashingFile | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Appends rows. The first batch, even an empty one, gives the schema."""
+        if self.schema is None:
+            self.schema = batch.schema
+        if batch.num_rows == 0:
+            return
+        self.rows += batch.num_rows
+        self._pending.append(batch if batch.schema.equals(self.schema) else batch.cast(self.schema))
+        self._pending_bytes += batch.nbytes
+        if self.group_bytes is None or self._pending_bytes >= self.group_bytes:
+            self._flush()
+
+    def _start(self) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._file = self._context.__enter__()
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", write_page_index=True
+            )
+        return self._writer
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.Table.from_batches(self._pending, schema=self.schema)
+            self._start().write_table(table, row_group_size=table.num_rows)
+            self._pending, self._pending_bytes = [], 0
+
+    def close(self, keep_empty: bool = False) -> FileEntry | None:
+        """Ends the file and commits it. Without rows there is a file only if `keep_empty` asks for one and a
+        schema is known."""
+        self._flush()
+        if self._writer is None:
+            if not keep_empty or self.schema is None:
+                return None
+            self._start()
+        assert self._writer is not None and self._file is not None
+        self._writer.close()
+        self._context.__exit__(None, None, None)
+        return FileEntry(self.name, self.rows, self._file.count, self._file.digest.hexdigest())
+
+    def abandon(self) -> None:
+        """Leaves nothing behind."""
+        if self._file is not None:
+            error = RuntimeError("abandoned")
+            try:
+                self._context.__exit__(type(error), error, None)
+            except RuntimeError:
+                pass
+
+
+def read_batches(
+    store: Store, name: str, columns: Sequence[str] | None = None, batch_rows: int = 1024
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file in order, a bounded batch at a time."""
+    with store.open(name) as source:
+        file = pq.ParquetFile(source)
+        wanted = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
+        schema = file.schema_arrow if wanted is None else pa.schema([file.schema_arrow.field(c) for c in wanted])
+        if file.metadata.num_rows == 0:
+            yield empty_batch(schema)
+            return
+        for batch in file.iter_batches(batch_size=batch_rows, columns=wanted):
+            yield batch.select(wanted) if wanted is not None else batch
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """No rows, but the schema."""
+    return pa.RecordBatch.from_arrays([pa.array([], type=f.type) for f in schema], schema=schema)

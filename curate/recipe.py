@@ -1,0 +1,426 @@
+"""YAML → a typed recipe. Every mistake is answered with the file, the line, the key, what was given, what is
+allowed, and the nearest right name."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from curate.registry import registered, stage_class
+from curate.stage import Stage, StageParameters
+
+INPUT_KINDS = ("warc", "wet", "arc", "parquet", "jsonl", "html", "commoncrawl")
+
+
+class RecipeError(ValueError):
+    """A recipe or a `--set` is wrong; the message says where, what was given, what is allowed."""
+
+
+class Limits(BaseModel):
+    """Bounds on what one record or one task may use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record_cpu_seconds: float = Field(
+        60.0, gt=0, description="CPU seconds that the fused stages may spend on one record before it is dead-lettered"
+    )
+    memory_mb: int = Field(2048, ge=64, description="memory that one task of a global stage plans for, in MiB")
+
+
+class Header(BaseModel):
+    """A recipe but for its stages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="what reports call it")
+    input: dict[str, Any] = Field(min_length=1, description="kind of source → path, glob or URL; further keys: options")
+    output: str = Field(min_length=1, description="the run's folder: a path or an fsspec URL")
+    store: str | None = Field(None, description="folder of committed phases; default: `.phases` beside the output")
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, checked."""
+
+    header: Header
+    stages: tuple[Stage, ...]
+
+    @property
+    def store(self) -> str:
+        """Folder of the phase store."""
+        if self.header.store is not None:
+            return self.header.store
+        parent, _, _ = self.header.output.rstrip("/").rpartition("/")
+        return f"{parent}/.phases" if parent else ".phases"
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything written out, defaults included."""
+        stages = [
+            {stage.name: ({"label": stage.label} if stage.label != stage.name else {}) | _plain(stage.parameters)}
+            for stage in self.stages
+        ]
+        return self.header.model_dump(mode="json") | {"stages": stages}
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True)
+
+    def hash(self) -> str:
+        """Of what the answer depends on: not of where it goes."""
+        value = {k: v for k, v in self.resolved().items() if k not in ("output", "store", "name")}
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(parameters: StageParameters) -> dict[str, Any]:
+    return parameters.model_dump(mode="json")
+
+
+# ---------------------------------------------------------------------------------------- YAML with places
+
+
+@dataclass(frozen=True)
+class _Place:
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class _Mapping(dict[str, Any]):
+    """A mapping that knows where its keys stand."""
+
+    places: dict[str, _Place]
+
+
+class _Sequence(list[Any]):
+    """A sequence that knows where its items stand."""
+
+    places: list[_Place]
+
+
+def _parse(text: str, file: str) -> Any:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = _Place(file, mark.line + 1 if mark else 0)
+        raise RecipeError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
+    return None if node is None else _value(node, file)
+
+
+def _value(node: yaml.Node, file: str) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        mapping = _Mapping()
+        mapping.places = {}
+        for key_node, value_node in node.value:
+            place = _Place(file, key_node.start_mark.line + 1)
+            key = _value(key_node, file)
+            if not isinstance(key, str):
+                raise RecipeError(f"{place}: a key must be a word, not {key!r}")
+            if key in mapping:
+                raise RecipeError(f"{place}: the key {key!r} stands twice in one mapping")
+            mapping[key] = _value(value_node, file)
+            mapping.places[key] = place
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        sequence = _Sequence(_value(item, file) for item in node.value)
+        sequence.places = [_Place(file, item.start_mark.line + 1) for item in node.value]
+        return sequence
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    except yaml.YAMLError as error:
+        place = _Place(file, node.start_mark.line + 1)
+        raise RecipeError(f"{place}: {getattr(error, 'problem', error)}; only plain YAML values are allowed") from None
+
+
+# ---------------------------------------------------------------------------------------- loading
+
+
+def load(path: str | Path, settings: Sequence[str] = (), output: str | None = None) -> Recipe:
+    """The recipe in a file, with `--set key=value` applied. RecipeError if anything is wrong."""
+    raw = _extended(Path(path))
+    for setting in settings:
+        _set(raw, setting)
+    if output is not None:
+        raw["output"] = output
+    return _recipe(raw, str(path))
+
+
+def _read(path: Path) -> _Mapping:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: there is no such recipe file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read: {error}") from None
+    raw = _parse(text, str(path))
+    if not isinstance(raw, _Mapping):
+        raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
+    return raw
+
+
+def _extended(path: Path, chain: tuple[Path, ...] = ()) -> _Mapping:
+    """A recipe's mapping, after those that it extends."""
+    if path.resolve() in chain:
+        raise RecipeError(f"{path}: extends itself, by way of {' → '.join(p.name for p in chain)}")
+    raw = _read(path)
+    if "extends" not in raw:
+        changes = [key for key in ("set", "remove", "insert", "replace") if key in raw]
+        if changes:
+            raise RecipeError(
+                f"{raw.places[changes[0]]}: {changes[0]!r} changes a recipe that `extends:` names; none does"
+            )
+        return raw
+    place = raw.places["extends"]
+    if not isinstance(raw["extends"], str):
+        raise RecipeError(f"{place}: extends: takes the path of a recipe, not {raw['extends']!r}")
+    base = _extended((path.parent / raw["extends"]), (*chain, path.resolve()))
+    for key, value in raw.items():
+        if key not in ("extends", "set", "remove", "insert", "replace"):
+            base[key] = value
+            base.places[key] = raw.places[key]
+    _change(base, raw)
+    return base
+
+
+def _change(base: _Mapping, raw: _Mapping) -> None:
+    """`replace`, `remove`, `insert` and `set` of a recipe that extends another, in that order."""
+    for label, stage in _typed(raw, "replace", dict, "label → stage").items():
+        at = _index(base, label, raw.places["replace"])
+        base["stages"][at] = stage
+        base["stages"].places[at] = raw.places["replace"]
+    for label in _typed(raw, "remove", list, "a list of labels"):
+        at = _index(base, label, raw.places["remove"])
+        del base["stages"][at], base["stages"].places[at]
+    for item in _typed(raw, "insert", list, "a list of {before|after: label, stage: …}"):
+        place = raw.places["insert"]
+        sides = [side for side in ("before", "after") if isinstance(item, dict) and side in item]
+        if len(sides) != 1 or "stage" not in item or len(item) != 2:
+            raise RecipeError(f"{place}: insert: an item is {{before|after: label, stage: …}}, not {item!r}")
+        at = _index(base, item[sides[0]], place) + (sides[0] == "after")
+        base["stages"].insert(at, item["stage"])
+        base["stages"].places.insert(at, place)
+    for key, value in _typed(raw, "set", dict, "key.parameter → value").items():
+        _assign(base, key, value, str(raw.places["set"]))
+
+
+def _typed(raw: _Mapping, key: str, kind: type, form: str) -> Any:
+    value = raw.get(key, kind())
+    if not isinstance(value, kind):
+        raise RecipeError(f"{raw.places[key]}: {key}: takes {form}, not {value!r}")
+    return value
+
+
+def _index(raw: _Mapping, label: Any, place: object) -> int:
+    labels = _labels(raw)
+    hits = [i for i, each in enumerate(labels) if each == label]
+    if not hits:
+        hits = [i for i, item in enumerate(raw.get("stages") or []) if _name_of(item) == label]
+    if len(hits) != 1:
+        what = "no stage" if not hits else f"{len(hits)} stages"
+        raise RecipeError(
+            f"{place}: {what} labelled {label!r}{_nearest(str(label), labels)}; there are: {', '.join(labels)}"
+        )
+    return hits[0]
+
+
+def _name_of(item: Any) -> str:
+    return next(iter(item), "") if isinstance(item, dict) else str(item)
+
+
+def _labels(raw: _Mapping) -> list[str]:
+    """Labels of the stages as written; mistakes are met later, with their place."""
+    labels = []
+    for item in raw.get("stages") or []:
+        name = _name_of(item)
+        given = item.get(name) if isinstance(item, dict) else None
+        given = dict(given) if isinstance(given, dict) else {}
+        label = given.pop("label", None)
+        if label is None:
+            try:
+                label = stage_class(name).default_label(given)
+            except (KeyError, ImportError):
+                label = name
+        labels.append(str(label))
+    return labels
+
+
+def _set(raw: _Mapping, setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {setting}: the form is key=value, such as gopher_quality.min_words=30")
+    _assign(raw, key.strip(), _parse(text, f"--set {key}"), f"--set {key}")
+
+
+def _assign(raw: _Mapping, key: str, value: Any, where: str) -> None:
+    head, _, rest = key.partition(".")
+    place = _Place(where, 0)
+    if head in Header.model_fields:
+        target: Any = raw
+        names = key.split(".")
+    else:
+        if not rest:
+            known = [*Header.model_fields, *_labels(raw)]
+            raise RecipeError(f"{where}: unknown key {key!r}{_nearest(key, known)}; allowed: {', '.join(known)}")
+        at = _index(raw, head, where) if head in _labels(raw) or _is_name(raw, head) else None
+        if at is None:
+            known = [*Header.model_fields, *_labels(raw)]
+            raise RecipeError(
+                f"{where}: no stage labelled {head!r}{_nearest(head, known)}; allowed: {', '.join(known)}"
+            )
+        stages = raw["stages"]
+        name = _name_of(stages[at])
+        given = stages[at].get(name) if isinstance(stages[at], dict) else None
+        fresh = _Mapping(given or {})
+        fresh.places = dict(getattr(given, "places", {}))
+        outer = _Mapping({name: fresh})
+        outer.places = {name: place}
+        stages[at] = outer
+        target, names = fresh, rest.split(".")
+    for name in names[:-1]:
+        inner = _Mapping(target.get(name) or {})
+        inner.places = dict(getattr(target.get(name), "places", {}))
+        target[name] = inner
+        target.places[name] = place
+        target = inner
+    target[names[-1]] = value
+    target.places[names[-1]] = place
+
+
+def _is_name(raw: _Mapping, name: str) -> bool:
+    return any(_name_of(item) == name for item in raw.get("stages") or [])
+
+
+# ---------------------------------------------------------------------------------------- checking
+
+
+def _top_keys() -> list[str]:
+    return [*Header.model_fields, "stages", "extends"]
+
+
+def _recipe(raw: _Mapping, file: str) -> Recipe:
+    unknown = [key for key in raw if key not in _top_keys()]
+    if unknown:
+        raise RecipeError(
+            f"{raw.places[unknown[0]]}: unknown key {unknown[0]!r}{_nearest(unknown[0], _top_keys())}; "
+            f"allowed: {', '.join(_top_keys())}"
+        )
+    header = _validated(Header, {k: v for k, v in raw.items() if k != "stages"}, raw, file, "")
+    assert isinstance(header, Header)
+    items = raw.get("stages")
+    if not isinstance(items, _Sequence) or not items:
+        raise RecipeError(f"{raw.places.get('stages', file)}: stages: takes a list of stages, not {items!r}")
+    stages = [_stage(item, place) for item, place in zip(items, items.places, strict=True)]
+    seen: dict[str, _Place] = {}
+    for stage, place in zip(stages, items.places, strict=True):
+        if stage.label in seen:
+            raise RecipeError(
+                f"{place}: the label {stage.label!r} is taken by the stage at {seen[stage.label]}; "
+                "tell the second use apart with label:"
+            )
+        seen[stage.label] = place
+    return Recipe(header, tuple(stages))
+
+
+def _stage(item: Any, place: _Place) -> Stage:
+    if isinstance(item, str):
+        name, given = item, _Mapping()
+        given.places = {}
+    elif isinstance(item, _Mapping) and len(item) == 1:
+        name, given = next(iter(item.items()))
+        place = item.places[name]
+        if given is None:
+            given = _Mapping()
+            given.places = {}
+    else:
+        raise RecipeError(f"{place}: a stage is a name, or one name with its parameters, not {item!r}")
+    names = sorted(registered())
+    if name not in names:
+        raise RecipeError(f"{place}: unknown stage {name!r}{_nearest(name, names)}; allowed: {', '.join(names)}")
+    if not isinstance(given, _Mapping):
+        raise RecipeError(f"{place}: {name}: takes parameters as key: value, not {given!r}")
+    try:
+        kind = stage_class(name)
+    except ImportError as error:
+        raise RecipeError(f"{place}: the stage {name!r} cannot be loaded: {error}") from error
+    values = {key: value for key, value in given.items() if key != "label"}
+    label = given.get("label")
+    if label is not None and (not isinstance(label, str) or not label.replace("_", "a").replace("-", "a").isalnum()):
+        raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
+    parameters = _validated(kind.Parameters, values, given, str(place), f"{label or name}.", place)
+    assert isinstance(parameters, StageParameters)
+    try:
+        return kind(parameters, label)
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"{place}: {label or name}: {error}") from error
+
+
+def _validated(
+    model: type[BaseModel],
+    values: Mapping[str, Any],
+    raw: _Mapping,
+    file: str,
+    prefix: str,
+    place: _Place | None = None,
+) -> BaseModel:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        location = [str(part) for part in first["loc"]]
+        where = _find(raw, location) or place or _Place(file, 0)
+        key = prefix + ".".join(location)
+        allowed = _fields(model, location)
+        if first["type"] == "extra_forbidden":
+            name = location[-1]
+            raise RecipeError(
+                f"{where}: unknown key {key!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'no parameters'}"
+            ) from None
+        if first["type"] == "missing":
+            raise RecipeError(f"{where}: the key {key!r} is missing; {_describe(model, location)}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
+        given = f"{first['input']!r} was given; " if location else ""
+        described = _describe(model, location)
+        raise RecipeError(
+            f"{where}: {key or prefix.rstrip('.')}: {given}{message}{f' ({described})' if described else ''}"
+        ) from None
+
+
+def _find(raw: Any, location: Sequence[str]) -> _Place | None:
+    place = None
+    for name in location:
+        if isinstance(raw, _Mapping) and name in raw.places:
+            place, raw = raw.places[name], raw[name]
+        else:
+            break
+    return place
+
+
+def _fields(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """Keys allowed beside the last name of a location."""
+    current: Any = model
+    for name in location[:-1]:
+        info = current.model_fields.get(name) if hasattr(current, "model_fields") else None
+        current = info.annotation if info is not None else None
+    return sorted(current.model_fields) if hasattr(current, "model_fields") else []
+
+
+def _describe(model: type[BaseModel], location: Sequence[str]) -> str:
+    info = model.model_fields.get(location[0]) if location else None
+    return info.description or "" if info is not None else ""
+
+
+def _nearest(word: str, words: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
