@@ -1,13 +1,67 @@
-"""The commands of `python -m curate`, nothing else."""
+"""The commands of `python -m curate`, nothing else. Each is a module with `add_arguments(parser)` and
+`run(arguments) -> int`, imported when it is asked for; errors that a user can mend end here, in one line."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import sys
+from contextlib import suppress
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("carry a recipe out", "curate.commands.run"),
+    "plan": ("phases, shards and cost of a recipe, without doing it", "curate.commands.plan"),
+    "status": ("what a run has done", "curate.commands.status"),
+    "explain": ("the life of one document of a run, stage by stage", "curate.commands.explain"),
+    "report": ("write a run's report.html anew", "curate.commands.report"),
+    "extract": ("one page, as text", "curate.commands.extract"),
+    "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
+    "doctor": ("versions, Ray, models, disk, known traps", "curate.commands.doctor"),
+}
+"""Name → (what it does, its module)."""
+
+
+class UsageError(ValueError):
+    """A command was called wrongly; exit status 2."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns its exit status."""
-    raise SystemExit(2)
+    """Runs one command; returns its exit status: 0 done, 1 failed, 2 called wrongly."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(
+        prog="python -m curate", description="Raw web crawl in, tokenized training shards out."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (summary, module) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if arguments[:1] == [name]:
+            importlib.import_module(module).add_arguments(command)
+    args = parser.parse_args(arguments)
+    try:
+        return int(importlib.import_module(COMMANDS[args.command][1]).run(args))
+    except KeyboardInterrupt:
+        print("interrupted: what was committed stays; the same command goes on from there", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        with suppress(OSError):
+            sys.stdout.close()
+        return 0
+    except Exception as error:
+        status = exit_status(error)
+        if status is None:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return status
+
+
+def exit_status(error: Exception) -> int | None:
+    """2 for what the user asked wrongly, 1 for a run that failed, None for what is no answer but a fault of ours."""
+    named = {type_.__name__ for type_ in type(error).__mro__}
+    if named & {"RecipeError", "UsageError", "InputError", "MissingColumnError"}:
+        return 2
+    if named & {"WorkerLostError", "StageError", "OSError", "AssertionError", "ModelError"}:
+        return 1
+    return None
 
 
 if __name__ == "__main__":

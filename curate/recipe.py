@@ -137,7 +137,7 @@ def _value(node: yaml.Node, file: str) -> Any:
         return sequence
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node)
     except yaml.YAMLError as error:
         place = _Place(file, node.start_mark.line + 1)
         raise RecipeError(f"{place}: {getattr(error, 'problem', error)}; only plain YAML values are allowed") from None
@@ -384,7 +384,8 @@ def _validated(
         if first["type"] == "extra_forbidden":
             name = location[-1]
             raise RecipeError(
-                f"{where}: unknown key {key!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'no parameters'}"
+                f"{where}: unknown key {key!r}{_nearest(name, allowed)}; "
+                f"allowed: {', '.join(allowed) or 'no parameters'}"
             ) from None
         if first["type"] == "missing":
             raise RecipeError(f"{where}: the key {key!r} is missing; {_describe(model, location)}") from None

@@ -248,6 +248,10 @@ class MapStage(Stage):
         """Signals: one struct a row, kept as the column `self.label`. None: this stage measures nothing."""
         return None
 
+    def signals(self, batch: pa.RecordBatch) -> pa.StructArray | None:
+        """The signals that documents carry once this stage has measured them: what-if decides again from these."""
+        return batch.column(self.label) if self.label in batch.schema.names else None
+
     def rules(self) -> Sequence[Rule]:
         """The rules over those signals, in the order in which they are tried."""
         return ()
@@ -262,10 +266,17 @@ class MapStage(Stage):
         signals = self.measure(batch, shared)
         if signals is None:
             return Outcome(batch)
-        batch = with_column(batch, self.label, signals)
-        filtering = getattr(self.parameters, "mode", "filter") != "annotate"
-        rules = self.rules() if filtering else ()
-        return Outcome(batch, decide(signals, rules) if rules else None)
+        return Outcome(self.attach(batch, signals), self.verdicts(signals))
+
+    def attach(self, batch: pa.RecordBatch, signals: pa.StructArray) -> pa.RecordBatch:
+        """The batch with its signals as the column `self.label`."""
+        return with_column(batch, self.label, signals)
+
+    def verdicts(self, signals: pa.StructArray) -> pa.RecordBatch | None:
+        """What the rules say of the signals; None where there are no rules or the stage only annotates."""
+        annotating = getattr(self.parameters, "mode", "filter") == "annotate"
+        rules = () if annotating else self.rules()
+        return decide(signals, rules) if rules else None
 
 
 def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:

@@ -42,14 +42,15 @@ T = TypeVar("T", bound=Task)
 R = TypeVar("R")
 
 
-class WorkerLost(RuntimeError):
+class WorkerLostError(RuntimeError):
     """A task killed its worker on every attempt."""
 
 
 class Executor(Protocol):
     """Runs tasks."""
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
 
     def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
         """Answers in the order in which tasks end."""
@@ -141,7 +142,7 @@ class RayExecutor:
                     raise error.cause if isinstance(error.cause, Exception) else error from None
                 except lost_worker as error:
                     if attempt >= MAX_ATTEMPTS:
-                        raise WorkerLost(
+                        raise WorkerLostError(
                             f"{task.record}: the worker died {attempt} times ({type(error).__name__})"
                         ) from error
                     waiting.appendleft((task.with_care(), attempt + 1))

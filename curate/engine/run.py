@@ -7,6 +7,7 @@ is published: links to the phases' files, the ledger of what was kept, the manif
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +15,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from curate.engine.collection import FileCollection
+from curate.engine.collection import FileCollection, document_schema
 from curate.engine.executor import Executor
 from curate.engine.phase import Phase, phases
 from curate.engine.progress import Progress
@@ -66,17 +68,17 @@ class RunResult:
     """Everything, the run's folder included, was there before."""
 
 
-class MissingColumn(ValueError):
+class MissingColumnError(ValueError):
     """A stage needs a column that nothing before it makes."""
 
 
 def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
-    """MissingColumn if some stage would not find what it reads."""
+    """MissingColumnError if some stage would not find what it reads."""
     there = set(schema.names)
     for stage in stages:
         missing = [name for name in stage.reads if name not in there]
         if missing:
-            raise MissingColumn(
+            raise MissingColumnError(
                 f"stage {stage.label} reads the column {missing[0]!r}, which is not there at that point; "
                 f"there are: {', '.join(sorted(there))}. Put the stage that makes it before {stage.label}"
             )
@@ -154,8 +156,6 @@ class _Runner:
         if not any(shard.removals for shard in self.documents):
             return []
         identity = json.dumps([last.key, "apply"])
-        import hashlib
-
         key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
         return [self._map(Phase(key, (), last.key))]
 
@@ -243,8 +243,6 @@ class _Runner:
         return PhaseResult(phase, 1, int(reused), outcome=outcome)
 
     def _decide(self, phase: Phase, stage: GlobalStage) -> dict[str, Any]:
-        from curate.engine.collection import document_schema
-
         stage.open()
         folder = f"{phase.key}/operations"
         rows, size = self._document_counts()
@@ -270,8 +268,6 @@ class _Runner:
         }
 
     def _document_counts(self) -> tuple[int, int]:
-        import pyarrow.parquet as pq
-
         rows = size = 0
         for shard in self.documents:
             if shard.file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,10 +71,8 @@ class TableWriter:
         """Leaves nothing behind."""
         if self._file is not None:
             error = RuntimeError("abandoned")
-            try:
+            with suppress(RuntimeError):
                 self._context.__exit__(type(error), error, None)
-            except RuntimeError:
-                pass
 
 
 def read_batches(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.documents import IDENTITY
-from curate.engine.chain import FAILED, Chain, ChainResult, with_verdicts, dead_letters
+from curate.engine.chain import FAILED, Chain, ChainResult, dead_letters, with_verdicts
 from curate.engine.guard import GuardedChain, lift_cpu_limit, limit_cpu
 from curate.engine.ledger import SKIPPED, ledger_rows
 from curate.engine.phase import Phase
@@ -86,7 +86,7 @@ class ShardReport:
     failed: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     """Records that are no documents, by reason."""
-    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     """By stage label, `read`, `write` and `total`."""
     input_bytes: int = 0
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -94,6 +94,10 @@ class ShardReport:
     extent: tuple[int, int] | None = None
     schema: str = ""
     """Of the kept documents, Arrow IPC in hex."""
+
+    def spend(self, label: str, seconds: float) -> None:
+        """Adds CPU seconds."""
+        self.cpu_seconds[label] = self.cpu_seconds.get(label, 0.0) + seconds
 
     def to_json(self) -> dict[str, Any]:
         # Not `asdict`, which rebuilds a Counter from pairs and so counts the pairs.
@@ -103,7 +107,7 @@ class ShardReport:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ShardReport:
         value = dict(value)
-        for name in ("dropped", "reasons", "skipped", "cpu_seconds"):
+        for name in ("dropped", "reasons", "skipped"):
             value[name] = Counter(value[name])
         value["files"] = {kind: FileEntry(**entry) for kind, entry in value["files"].items()}
         value["extent"] = tuple(value["extent"]) if value["extent"] else None
@@ -175,17 +179,17 @@ def _feed(
     if not task.careful:
         lift_cpu_limit()
     for label, seconds in result.cpu_seconds.items():
-        report.cpu_seconds[label] += seconds
+        report.spend(label, seconds)
     start = time.thread_time()
     writers.add(result)
-    report.cpu_seconds["write"] += time.thread_time() - start
+    report.spend("write", time.thread_time() - start)
 
 
 def _timed(batches: Iterator[pa.RecordBatch], report: ShardReport) -> Iterator[pa.RecordBatch]:
     while True:
         start = time.thread_time()
         batch = next(batches, None)
-        report.cpu_seconds[READ] += time.thread_time() - start
+        report.spend(READ, time.thread_time() - start)
         if batch is None:
             return
         yield batch
@@ -207,7 +211,7 @@ def _from_source(shard: Shard, writers: _Writers, report: ShardReport) -> Iterat
 
 
 def _failure(event: Failure) -> pa.RecordBatch:
-    row = {"id": event.id or "", "url": event.url, "date": None, "source": event.source}
+    row: dict[str, Any] = {"id": event.id or "", "url": event.url, "date": None, "source": event.source}
     row |= {"offset": event.offset, "length": event.length}
     identity = pa.RecordBatch.from_pylist([row], schema=IDENTITY)
     return dead_letters(identity, READ, [event.error])
@@ -328,7 +332,7 @@ class _Writers:
             entry = writer.close()
             if entry is not None:
                 self.report.files[kind] = entry
-        self.report.cpu_seconds["write"] += time.thread_time() - start
+        self.report.spend("write", time.thread_time() - start)
 
     def abandon(self) -> None:
         for writer in self._open.values():

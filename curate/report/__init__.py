@@ -1,0 +1,1 @@
+"""The run's report: one self-contained page, made from the run's folder alone."""

@@ -3,6 +3,7 @@
 BUILT_IN: dict[str, str] = {
     "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
+    "language": "curate.stages.language.stage:Language",
     "url_filter": "curate.stages.safety.url_filter:UrlFilter",
     "url_safety": "curate.stages.safety.url_safety:UrlSafety",
 }

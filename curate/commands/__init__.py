@@ -1,0 +1,1 @@
+"""The commands that need both a recipe and the engine, one module each: `add_arguments(parser)` and `run(args)`."""

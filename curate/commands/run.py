@@ -1,0 +1,83 @@
+"""`python -m curate run`: carries a recipe out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from types import FrameType
+
+from curate.engine.executor import Executor, InlineExecutor, RayExecutor
+from curate.engine.progress import Progress
+from curate.engine.run import Job, RunResult
+from curate.engine.run import run as carry_out
+from curate.recipe import Recipe, load
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that reads a recipe."""
+    parser.add_argument("recipe", help="a recipe file, such as pipelines/fineweb_like.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key of the recipe")
+    parser.add_argument("--output", metavar="DIR", help="the run's folder, a path or an fsspec URL")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_recipe_arguments(parser)
+    parser.add_argument("--workers", type=int, metavar="N", help="tasks at a time (default: one for each CPU)")
+    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT")
+    parser.add_argument("--inline", action="store_true", help="no Ray: one shard after the other in this process")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--json", action="store_true", help="the counts as JSON on stdout")
+
+
+def job_of(recipe: Recipe) -> Job:
+    """A recipe as the engine takes it."""
+    return Job(
+        name=recipe.header.name,
+        inputs=recipe.header.input,
+        stages=recipe.stages,
+        output=recipe.header.output,
+        store=recipe.store,
+        recipe_text=recipe.to_yaml(),
+        recipe_hash=recipe.hash(),
+        record_cpu_seconds=recipe.header.limits.record_cpu_seconds,
+        memory_mb=recipe.header.limits.memory_mb,
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    recipe = load(args.recipe, args.set, args.output)
+    if args.workers is not None and args.workers < 1:
+        print(f"error: --workers {args.workers}: at least one worker is needed", file=sys.stderr)
+        return 2
+
+    def executor() -> Executor:
+        return InlineExecutor() if args.inline else RayExecutor(args.workers, args.address)
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    result = carry_out(job_of(recipe), executor, Progress(args.quiet))
+    if not result.did_nothing:
+        from curate.report.page import write_report
+
+        write_report(recipe.header.output)
+    _say(result, args.json)
+    return 0
+
+
+def _say(result: RunResult, as_json: bool) -> None:
+    counts = result.manifest["counts"]
+    if as_json:
+        print(json.dumps({"output": result.output, "did_nothing": result.did_nothing, "counts": counts}))
+        return
+    if result.did_nothing:
+        print(f"nothing to do: {result.output} is complete and up to date")
+    dropped = sum(counts["dropped"].values())
+    print(
+        f"{result.output}: {counts['read']} documents read = {counts['kept']} kept + {dropped} dropped + "
+        f"{counts['failed']} failed; {sum(counts['skipped'].values())} other records skipped"
+    )
+    print(f"report: {result.output}/report.html")

@@ -1,0 +1,102 @@
+"""`python -m curate stages [NAME]`: every stage and parameter, from the models that check a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from curate.cli import UsageError
+from curate.recipe import Header
+from curate.registry import registered, stage_class
+from curate.stage import Stage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="one stage")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--schema", action="store_true", help="the JSON schema of a recipe, for editors")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.schema:
+        print(json.dumps(recipe_schema(), indent=1))
+        return 0
+    names = sorted(registered())
+    if args.name is not None and args.name not in names:
+        raise UsageError(f"unknown stage {args.name!r}; allowed: {', '.join(names)}")
+    described = [describe(stage_class(name), name) for name in ([args.name] if args.name else names)]
+    if args.json:
+        print(json.dumps(described, indent=1))
+        return 0
+    for stage in described:
+        print(f"{stage['name']}: {stage['summary']}")
+        for each in stage["parameters"]:
+            unit = f" {each['unit']}" if each["unit"] else ""
+            source = f"  [{each['source']}]" if each["source"] else ""
+            print(f"    {each['name']} = {json.dumps(each['default'])}{unit}: {each['doc']}{source}")
+    return 0
+
+
+def describe(kind: type[Stage], name: str) -> dict[str, Any]:
+    """A stage as data: its parameters with default, unit, source and type."""
+    summary = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    parameters = [_parameter(key, info) for key, info in kind.Parameters.model_fields.items()]
+    return {"name": name, "summary": summary, "reads": list(kind.reads), "parameters": parameters}
+
+
+def _parameter(name: str, info: FieldInfo) -> dict[str, Any]:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    return {
+        "name": name,
+        "type": str(info.annotation).removeprefix("<class '").removesuffix("'>"),
+        "default": json.loads(json.dumps(default, default=_json)),
+        "required": info.is_required(),
+        "unit": extra.get("unit"),
+        "source": extra.get("source"),
+        "role": extra.get("role", "measure"),
+        "doc": info.description or "",
+    }
+
+
+def _json(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else sorted(map(str, value))
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of a recipe, from the same models that check it."""
+    definitions: dict[str, Any] = {}
+    uses: list[dict[str, Any]] = []
+    for name in sorted(registered()):
+        schema = stage_class(name).Parameters.model_json_schema(ref_template="#/$defs/{model}")
+        definitions |= schema.pop("$defs", {})
+        if "properties" in schema or schema.get("type") == "object":
+            schema.setdefault("properties", {})["label"] = {"type": "string", "description": "tells a second use apart"}
+        definitions[f"stage:{name}"] = schema
+        reference = {"anyOf": [{"$ref": f"#/$defs/stage:{name}"}, {"type": "null"}]}
+        uses.append({"const": name})
+        uses.append(
+            {"type": "object", "properties": {name: reference}, "required": [name], "additionalProperties": False}
+        )
+    header = Header.model_json_schema(ref_template="#/$defs/{model}")
+    definitions |= header.pop("$defs", {})
+    properties = header["properties"] | {
+        "stages": {"type": "array", "minItems": 1, "items": {"anyOf": uses}},
+        "extends": {"type": "string", "description": "a recipe that this one changes"},
+        "set": {"type": "object", "description": "label.parameter → value"},
+        "remove": {"type": "array", "items": {"type": "string"}},
+        "replace": {"type": "object", "description": "label → stage"},
+        "insert": {"type": "array", "items": {"type": "object"}, "description": "{before|after: label, stage: …}"},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "curate recipe",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "$defs": definitions,
+    }

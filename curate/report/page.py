@@ -1,0 +1,52 @@
+"""Writes `report.html`: funnel, reasons with examples, distributions, mix, duplicates, cost. Everything on the page
+comes from the run's own files, so it can be made again at any time; it loads nothing from elsewhere, and what
+documents say on it is escaped text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import yaml
+
+from curate.engine.store import Store
+from curate.report import sections
+
+TEMPLATE = "report.html.j2"
+
+
+def write_report(run: str) -> None:
+    """Writes the page into the run's folder."""
+    store = Store(run)
+    store.write_bytes("report.html", render(store).encode())
+
+
+def render(store: Store) -> str:
+    """The page."""
+    manifest = store.read_json("manifest.json")
+    recipe = yaml.safe_load(store.read_bytes("recipe.yaml"))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("curate.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = lambda n: f"{n:,}".replace(",", "\u202f")
+    environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
+    context: dict[str, Any] = {
+        "manifest": manifest,
+        "recipe": recipe,
+        "recipe_text": store.read_bytes("recipe.yaml").decode(),
+        "funnel": sections.funnel(manifest, recipe),
+        "reasons": sections.reasons(store, manifest),
+        "skipped": sorted(manifest["counts"]["skipped"].items(), key=lambda item: -item[1]),
+        "failures": sections.failures(store),
+        "samples": sections.samples(store),
+        "cost": sections.cost(manifest),
+        "languages": sections.values(store, "language"),
+        "summaries": [phase for phase in manifest["phases"] if phase.get("summary")],
+        "truth": store.read_json("truth_score.json") if store.exists("truth_score.json") else None,
+        "distributions": sections.distributions(store, recipe),
+    }
+    return environment.get_template(TEMPLATE).render(context)
