@@ -21,10 +21,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name → (what it does, its module)."""
 
 
-class UsageError(ValueError):
-    """A command was called wrongly; exit status 2."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 failed, 2 called wrongly."""
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 import yaml
 
-from curate.cli import UsageError
+from curate.commands import UsageError
 from curate.engine.store import Store
 from curate.engine.tables import read_batches
 

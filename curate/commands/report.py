@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from curate.cli import UsageError
+from curate.commands import UsageError
 from curate.engine.store import Store
 
 

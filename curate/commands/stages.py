@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from curate.cli import UsageError
+from curate.commands import UsageError
 from curate.recipe import Header
 from curate.registry import registered, stage_class
 from curate.stage import Stage

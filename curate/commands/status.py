@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from curate.cli import UsageError
+from curate.commands import UsageError
 from curate.engine.store import Store
 
 
