@@ -1,0 +1,373 @@
+"""From token shards to batches: `TokenDataset` reads and checks a `tokens/` folder, `Schedule` lays its documents out
+as one endless stream, `batch_at` cuts step s out of that stream. A batch is a function of (data, mix, seed, step)
+alone, so world size, loader workers and resuming cannot change it; the loader's whole state is the next step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+IGNORE = -100
+"""Target of a position that is not scored."""
+
+
+class DataError(ValueError):
+    """The token shards are not what the trainer needs; the message names the file, what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class DomainShards:
+    """One domain of one split."""
+
+    files: list[str]
+    """Parquet files, relative to the folder of dataset.json."""
+    tokens: int
+    """Tokens in those files, ends of documents included."""
+    bytes: int
+    """UTF-8 bytes of the documents' text."""
+    documents: int
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """`tokens/dataset.json`: what the writer of shards states, and the trainer relies on. Further keys are ignored."""
+
+    tokenizer_hash: str
+    """SHA-256, in hex, of the bytes of `tokenizer.json` beside it."""
+    vocabulary: int
+    """Every token id is below this."""
+    eod: int
+    """Id of the end-of-document token, the last token of every document."""
+    dtype: str
+    """`uint16` or `uint32`: the value type of the column `tokens`."""
+    splits: dict[str, dict[str, DomainShards]]
+    """`train`, `validation`, `test` → domain → its shards."""
+    mix: dict[str, float] = field(default_factory=dict)
+    """Domain → share of training tokens, summing to 1; empty: as the tokens lie (natural)."""
+    recipe_hash: str = ""
+    """Hash of the recipe that made the shards; copied into every run for provenance."""
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> DatasetDescription:
+        """Read the JSON; `DataError` names the key that is missing or of the wrong kind."""
+        try:
+            raw = json.loads(text)
+            known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+            known["splits"] = {
+                split: {
+                    domain: DomainShards(**{f.name: entry[f.name] for f in fields(DomainShards)})
+                    for domain, entry in domains.items()
+                }
+                for split, domains in raw["splits"].items()
+            }
+            description = cls(**known)
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{where}: not a dataset description ({error!r}); needed: {[f.name for f in fields(cls)]}"
+            ) from error
+        if description.dtype not in ("uint16", "uint32"):
+            raise DataError(f"{where}: dtype is {description.dtype!r}; allowed: uint16, uint32")
+        if not 0 <= description.eod < description.vocabulary:
+            raise DataError(f"{where}: eod {description.eod} lies outside the vocabulary of {description.vocabulary}")
+        return description
+
+
+@dataclass(frozen=True)
+class Documents:
+    """One split: parallel arrays over documents, and their tokens end to end (in memory, or mapped from a file)."""
+
+    ids: np.ndarray
+    """Document ids, fixed-width bytes."""
+    domain: np.ndarray
+    """Index into `TokenDataset.domains`, int16."""
+    start: np.ndarray
+    """First token of each document in `tokens`, int64."""
+    n_tokens: np.ndarray
+    n_bytes: np.ndarray
+    tokens: np.ndarray
+    """uint16 or uint32."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, document: int) -> np.ndarray:
+        """The tokens of one document, its end included."""
+        return self.tokens[self.start[document] : self.start[document] + self.n_tokens[document]]
+
+
+class TokenDataset:
+    """A `tokens/` folder, at a local path or any fsspec URL.
+
+    `in_memory_bytes`: a split whose tokens take more is laid out once in a memory-mapped scratch file instead.
+    """
+
+    def __init__(self, path: str | Path, in_memory_bytes: int = 4 << 30) -> None:
+        self.path = str(path).rstrip("/")
+        self.fs, self.root = fsspec.core.url_to_fs(self.path)
+        where = f"{self.path}/dataset.json"
+        self.description = DatasetDescription.parse(self._read("dataset.json").decode(), where)
+        self.tokenizer = self._read("tokenizer.json")
+        found = hashlib.sha256(self.tokenizer).hexdigest()
+        if found != self.description.tokenizer_hash:
+            raise DataError(
+                f"{self.path}: shards were made with tokenizer {self.description.tokenizer_hash[:12]}…, but "
+                f"tokenizer.json is {found[:12]}…; put the tokenizer of these shards beside them, or tokenize again"
+            )
+        self.domains = sorted({domain for split in self.description.splits.values() for domain in split})
+        self.hash = hashlib.sha256(self._read("dataset.json")).hexdigest()
+        """Identity of the data: checkpoints remember it."""
+        self._in_memory_bytes = in_memory_bytes
+        self._splits: dict[str, Documents] = {}
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return bytes(self.fs.cat_file(f"{self.root}/{name}"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DataError(f"{self.path}: no {name} there; give the tokens/ folder of a curate run") from error
+
+    def split(self, name: str) -> Documents:
+        """Load a split, checked against dataset.json. Raises `DataError`: absent or empty split, truncated file, counts
+        that differ, ids outside the vocabulary, a document that does not end with the end-of-document token."""
+        if name not in self._splits:
+            self._splits[name] = self._load(name)
+        return self._splits[name]
+
+    def _load(self, name: str) -> Documents:
+        splits = self.description.splits
+        if name not in splits or not sum(shards.documents for shards in splits[name].values()):
+            raise DataError(
+                f"{self.path}: split {name!r} is empty; splits with documents: "
+                f"{[s for s, d in splits.items() if sum(e.documents for e in d.values())]}"
+            )
+        total = sum(shards.tokens for shards in splits[name].values())
+        dtype = np.dtype(self.description.dtype)
+        if total * dtype.itemsize <= self._in_memory_bytes:
+            tokens = np.empty(total, dtype)
+        else:
+            scratch = tempfile.TemporaryFile(suffix=".tokens")  # noqa: SIM115 - lives as long as the map; the system removes it
+            tokens = np.memmap(scratch, dtype, "w+", shape=(total,))
+        ids, domains, lengths, sizes, filled = [], [], [], [], 0
+        for domain, shards in sorted(splits[name].items()):
+            before, documents = filled, 0
+            for file in shards.files:
+                for table in self._row_groups(file):
+                    values = table["tokens"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                    if filled + len(values) > total or not len(values):
+                        raise DataError(f"{self.path}/{file}: more tokens than dataset.json states for {name}/{domain}")
+                    tokens[filled : filled + len(values)] = values
+                    filled += len(values)
+                    documents += len(table)
+                    ids.append(np.array(table["id"].to_pylist(), dtype="S"))
+                    domains.append(np.full(len(table), self.domains.index(domain), np.int16))
+                    lengths.append(table["n_tokens"].to_numpy().astype(np.int64))
+                    sizes.append(table["n_bytes"].to_numpy().astype(np.int64))
+            found = (filled - before, documents)
+            if found != (shards.tokens, shards.documents):
+                raise DataError(
+                    f"{self.path}: {name}/{domain} holds {found} tokens and documents, dataset.json states "
+                    f"{(shards.tokens, shards.documents)}; a file is missing, truncated or repeated"
+                )
+        n_tokens = np.concatenate(lengths)
+        start = np.cumsum(n_tokens) - n_tokens
+        ends = start + n_tokens - 1
+        if n_tokens.min() < 1 or int(n_tokens.sum()) != total or (tokens[ends] != self.description.eod).any():
+            raise DataError(
+                f"{self.path}: a document of {name} does not end with token {self.description.eod} (eod), or "
+                "its n_tokens is wrong; were the shards written by another tokenizer?"
+            )
+        if int(tokens.max()) >= self.description.vocabulary:
+            raise DataError(
+                f"{self.path}: {name} holds token {tokens.max()}, the vocabulary is {self.description.vocabulary}"
+            )
+        return Documents(np.concatenate(ids), np.concatenate(domains), start, n_tokens, np.concatenate(sizes), tokens)
+
+    def _row_groups(self, file: str) -> Iterator[pa.Table]:
+        try:
+            with self.fs.open(f"{self.root}/{file}", "rb") as handle:
+                parquet = pq.ParquetFile(handle)
+                for group in range(parquet.num_row_groups):
+                    table = parquet.read_row_group(group, columns=["id", "tokens", "n_tokens", "n_bytes"])
+                    if len(table):
+                        yield table
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise DataError(f"{self.path}/{file}: cannot be read, is it truncated? ({error})") from error
+
+    def weights(self, mix: str | Mapping[str, float]) -> dict[str, float] | None:
+        """Shares by domain; None: every document equally often. `mix`: `natural`, `dataset` or shares by domain."""
+        if mix == "natural" or (mix == "dataset" and not self.description.mix):
+            return None
+        shares = (
+            dict(self.description.mix if mix == "dataset" else mix)
+            if not isinstance(mix, str) or mix == "dataset"
+            else None
+        )
+        if shares is None:
+            raise DataError(f"mix is {mix!r}; allowed: natural, dataset, or a mapping from domain to share")
+        available = {d for d, shards in self.description.splits.get("train", {}).items() if shards.tokens}
+        if unknown := sorted(d for d, share in shares.items() if share > 0 and d not in available):
+            raise DataError(
+                f"mix names {unknown}, which have no training tokens; domains with tokens: {sorted(available)}"
+            )
+        if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
+            raise DataError(f"mix shares must be ≥ 0 and sum to 1; they sum to {sum(shares.values()):.6f}")
+        return {domain: share for domain, share in shares.items() if share > 0}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's rows. `inputs`, `targets`, `domain`, `document`: (rows, sequence length)."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    """`inputs` one token later: rows overlap by one, so that every token of the stream is predicted once."""
+    domain: np.ndarray
+    """Domain of each target, index into `TokenDataset.domains`."""
+    document: np.ndarray
+    """Which document of the stream each input belongs to: for document masking."""
+
+
+def _hash_order(ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Documents in the order of their hashed ids: arms that share documents meet them in matching order."""
+    key = hashlib.blake2b(digest_size=8, key=f"{seed}/{epoch}".encode())
+    hashes = np.empty(len(ids), np.uint64)
+    for i, document in enumerate(ids.tolist()):
+        h = key.copy()
+        h.update(document)
+        hashes[i] = int.from_bytes(h.digest(), "big")
+    return np.argsort(hashes, kind="stable")
+
+
+class Schedule:
+    """The order in which documents are met: concatenated, then chunked; nothing is cropped.
+
+    Each domain is a queue: its documents in hashed order, shuffled again for every epoch. With shares w, domain d's
+    document that begins after c of the domain's tokens is placed at stream time c / w_d, so after t tokens each domain
+    has had w_d·t of them, to within a document. Without shares all documents form a single queue. Neither depends on
+    the length of the run: a longer run begins with the shorter one.
+    """
+
+    def __init__(
+        self,
+        data: TokenDataset,
+        tokens: int,
+        seed: int,
+        mix: str | Mapping[str, float] = "dataset",
+        split: str = "train",
+    ) -> None:
+        self.documents = data.split(split)
+        self.domains = data.domains
+        weights = data.weights(mix)
+        docs, times = [], []
+        if weights is None:
+            queues = [(np.arange(len(self.documents)), 1.0)]
+        else:
+            queues = [
+                (np.flatnonzero(self.documents.domain == data.domains.index(d)), w) for d, w in sorted(weights.items())
+            ]
+        for members, share in queues:
+            available = int(self.documents.n_tokens[members].sum())
+            # One document more than the share needs, so that the stream cannot end early.
+            epochs = math.ceil((tokens * share + int(self.documents.n_tokens[members].max()) + 1) / available)
+            order = np.concatenate([members[_hash_order(self.documents.ids[members], seed, e)] for e in range(epochs)])
+            lengths = self.documents.n_tokens[order]
+            docs.append(order)
+            times.append((np.cumsum(lengths) - lengths) / share)
+        merged = np.argsort(np.concatenate(times), kind="stable")
+        self.order = np.concatenate(docs)[merged]
+        lengths = self.documents.n_tokens[self.order]
+        self.ends = np.cumsum(lengths)
+        keep = int(np.searchsorted(self.ends, tokens + 1)) + 1
+        self.order, self.ends = self.order[:keep], self.ends[:keep]
+        self.starts = self.ends - self.documents.n_tokens[self.order]
+
+    def batch_at(self, step: int, rows: int, length: int, rank: int = 0, world: int = 1) -> Batch:
+        """Step `step`: `rows` sequences of `length` tokens; `rank` of `world` gets its contiguous share of rows."""
+        mine = rows // world
+        first = (step * rows + rank * mine) * length
+        stream, where = self._stream(first, mine * length + 1)
+        domain = self.documents.domain[self.order[where]]
+
+        def shape(a: np.ndarray) -> np.ndarray:
+            return a.reshape(mine, length)
+
+        return Batch(shape(stream[:-1]), shape(stream[1:]), shape(domain[1:]), shape(where[:-1]))
+
+    def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens [first, first + count) of the stream, as int64, and the place in `order` of the document of each."""
+        lo = int(np.searchsorted(self.ends, first, side="right"))
+        hi = int(np.searchsorted(self.ends, first + count - 1, side="right"))
+        if hi >= len(self.order):
+            raise DataError(
+                f"step asks for tokens up to {first + count}, the schedule was laid out for {self.ends[-1]}"
+            )
+        tokens, source = np.empty(count, np.int64), self.documents
+        for place in range(lo, hi + 1):
+            a, b = max(int(self.starts[place]), first), min(int(self.ends[place]), first + count)
+            at = int(source.start[self.order[place]]) - int(self.starts[place])
+            tokens[a - first : b - first] = source.tokens[at + a : at + b]
+        places = np.arange(lo, hi + 1)
+        return tokens, np.repeat(
+            places, np.minimum(self.ends[places], first + count) - np.maximum(self.starts[places], first)
+        )
+
+    def document_ids(self, step: int, rows: int, length: int) -> list[str]:
+        """Ids of the documents of a step, in order."""
+        _, where = self._stream(step * rows * length, rows * length + 1)
+        return [self.documents.ids[self.order[p]].decode() for p in np.unique(where)]
+
+    def epochs(self, tokens: int) -> dict[str, float]:
+        """Times each domain's tokens have been read after `tokens` tokens of the stream."""
+        seen = np.minimum(self.ends, tokens) - np.minimum(self.starts, tokens)
+        had = np.bincount(self.documents.domain[self.order], weights=seen, minlength=len(self.domains))
+        held = np.bincount(self.documents.domain, weights=self.documents.n_tokens, minlength=len(self.domains))
+        return {d: round(float(had[i] / held[i]), 6) for i, d in enumerate(self.domains) if held[i]}
+
+
+@dataclass(frozen=True)
+class LoaderState:
+    """All that is needed to go on: the step whose batch comes next."""
+
+    step: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+
+def batches(
+    schedule: Schedule,
+    rows: int,
+    length: int,
+    steps: int,
+    state: LoaderState,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 1,
+) -> Iterator[tuple[Batch, LoaderState]]:
+    """Yield `(batch, state after it)` up to `steps`, `workers` threads ahead; 0 loads in the caller's thread."""
+    if workers == 0:
+        for step in range(state.step, steps):
+            yield schedule.batch_at(step, rows, length, rank, world), LoaderState(step + 1)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = [
+            pool.submit(schedule.batch_at, s, rows, length, rank, world)
+            for s in range(state.step, min(steps, state.step + 2 * workers))
+        ]
+        for step in range(state.step, steps):
+            batch = ahead.pop(0).result()
+            if (following := step + 2 * workers) < steps:
+                ahead.append(pool.submit(schedule.batch_at, following, rows, length, rank, world))
+            yield batch, LoaderState(step + 1)

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from tests.model.shards import synthetic
+
+pytest.importorskip("torch", reason="the trainer needs the train extra")
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two domains of synthetic text, byte tokens, shares 0.7 and 0.3."""
+    return synthetic(tmp_path_factory.mktemp("shards") / "tokens", mix={"prose": 0.7, "numbers": 0.3})
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
