@@ -249,7 +249,8 @@ class Transformer(nn.Module):
         """
         residual = 0.02 / math.sqrt(2 * self.shape.layers)
         for name, parameter in self.named_parameters():
-            generator = torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
+            # torch's CPU generator takes no notice of a seed's bits beyond 32.
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
             match name.rsplit(".", 2)[-2:]:
                 case [_, "gain" | "q_gain" | "k_gain"]:
                     parameter.fill_(1.0)
