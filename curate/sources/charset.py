@@ -52,7 +52,8 @@ _LABELS = {
     "x-x-big5": "big5", "cn-big5": "big5", "cn-gb": "gbk", "dos-874": "windows-874", "logical": "iso-8859-8",
     "iso-8859-8-i": "iso-8859-8", "iso-8859-8-e": "iso-8859-8", "csiso88598i": "iso-8859-8", "visual": "iso-8859-8",
     "x-mac-roman": "macintosh", "mac": "macintosh", "x-mac-ukrainian": "x-mac-cyrillic", "koi": "koi8-r",
-    "koi8": "koi8-r", "koi8-ru": "koi8-u", "sun_eu_greek": "iso-8859-7", "unicode": "utf-16le", "ucs-2": "utf-16le",
+    "x-mac-cyrillic": "x-mac-cyrillic", "koi8": "koi8-r", "koi8-ru": "koi8-u", "sun_eu_greek": "iso-8859-7",
+    "unicode": "utf-16le", "ucs-2": "utf-16le",
     "unicodefeff": "utf-16le", "unicodefffe": "utf-16be", "x-user-defined": "windows-1252",
     "cp936": "gbk", "ms936": "gbk", "windows-936": "gbk",
 }  # fmt: skip
