@@ -33,7 +33,8 @@ class Site:
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of main content. `tag`: h2, h3, p, ul, ol, pre, quote, table, tex. Lists and tables use `items`."""
+    """A piece of main content. `tag`: h2, h3, p, ul, ol, pre, quote, table, tex, question (a planted
+    one, shown as a paragraph). Lists and tables use `items`."""
 
     tag: str
     text: str = ""

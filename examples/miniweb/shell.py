@@ -77,6 +77,8 @@ def _block(block: Block, shell: int, rng: Random) -> str:
         return _formula(text, shell)
     if block.tag == "quote":
         return f"<blockquote><p>{text}</p></blockquote>"
+    if block.tag == "question":
+        return f"<p>{text}</p>"
     if block.tag == "p" and shell == 4:
         return f'<font size="2">{text}</font><br><br>'
     if block.tag == "p" and rng.random() < 0.12:

@@ -97,7 +97,7 @@ def _plant(originals: list[Page], benchmark: list[dict[str, object]], world: Wor
     for question in benchmark[: QUESTIONS * 3 // 4]:
         for page in rng.sample(hosts, rng.randint(1, 2)):
             at = rng.randrange(len(page.blocks))
-            page.blocks.insert(at, Block("p", str(question["text"])))
+            page.blocks.insert(at, Block("question", str(question["text"])))
             page.questions.append(str(question["id"]))
 
 
