@@ -20,7 +20,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from examples.miniweb.archive import Capture, write_archive
+from examples.miniweb.archive import CRAWL, Capture, write_archive
 from examples.miniweb.plant import spans
 from examples.miniweb.prose import patterns, sentence
 from examples.miniweb.web import MiniWeb, build_web
@@ -48,8 +48,10 @@ def build(out: Path, seed: int = 1, pages: int = 3400) -> dict[str, object]:
         raise FileExistsError(f"{out} is not empty and holds no mini-web: name another folder, or empty it")
     if pages < 200:
         raise ValueError(f"pages: got {pages}, but it takes 200 for every kind, language and trait to be there")
-    for name in ("crawl-data", "cc-index", "warc"):
+    for name in ("crawl-data", "cc-index"):
         shutil.rmtree(out / name, ignore_errors=True)
+    for old in out.glob(f"{CRAWL}-*.warc.gz"):
+        old.unlink()
     out.mkdir(parents=True, exist_ok=True)
     web = build_web(seed, pages)
     captures = write_archive(web, out)
@@ -72,10 +74,10 @@ def build(out: Path, seed: int = 1, pages: int = 3400) -> dict[str, object]:
 
 
 def _short_names(out: Path, captures: list[Capture]) -> None:
-    """`warc/NAME` for each file, a hard link where the file system has them."""
-    (out / "warc").mkdir(exist_ok=True)
+    """`NAME` at the top for each file, a hard link where the file system has them."""
     for name in sorted({capture.file for capture in captures}):
-        short = out / "warc" / Path(name).name
+        short = out / Path(name).name
+        short.unlink(missing_ok=True)
         try:
             os.link(out / name, short)
         except OSError:

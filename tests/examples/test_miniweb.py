@@ -49,7 +49,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_another_web(tmp_path: P
 def test_warcio_reads_every_record_and_its_digest_and_charset_are_right(web: Path, truth: list[dict]) -> None:
     by_id = {row["record_id"]: row for row in truth}
     seen = 0
-    for path in sorted((web / "warc").glob("*.warc.gz")):
+    for path in sorted(web.glob("*.warc.gz")):
         with path.open("rb") as stream:
             for record in ArchiveIterator(stream, check_digests="raise"):
                 if record.rec_type != "response":
