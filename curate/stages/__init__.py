@@ -1,6 +1,7 @@
 """The built-in stages, one folder a family. This table is all that is imported until a recipe uses one."""
 
 BUILT_IN: dict[str, str] = {
+    "datatrove": "curate.stages.filters.datatrove_step:DatatroveStep",
     "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
     "language": "curate.stages.language.stage:Language",
