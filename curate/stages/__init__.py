@@ -2,6 +2,7 @@
 
 BUILT_IN: dict[str, str] = {
     "datatrove": "curate.stages.filters.datatrove_step:DatatroveStep",
+    "decontaminate": "curate.stages.dedup.decontaminate:Decontaminate",
     "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
     "language": "curate.stages.language.stage:Language",
