@@ -194,7 +194,7 @@ def identifiability_warnings(runs: Runs, law: Chinchilla, profiles: dict[str, In
     for name, value in (("alpha", law.alpha), ("beta", law.beta)):
         if value <= 0:
             warnings.append(f"{name} = {value:.3g} is not positive: more would make the loss worse")
-    if law.E < 0.02 * float(runs.loss.min()):
+    if 0.02 * float(runs.loss.min()) > law.E:
         warnings.append("E went to zero: the runs do not bend enough to show an irreducible loss")
     if runs.unique_tokens is not None and np.any(runs.tokens > 1.001 * runs.unique_tokens):
         epochs = float((runs.tokens / runs.unique_tokens).max())

@@ -76,9 +76,7 @@ def fit_repeats(law: Chinchilla, runs: Runs, *, delta: float = HUBER_DELTA) -> R
     """Fits R*_N and R*_D over a grid of starts, the law of fresh tokens being given."""
     if runs.unique_tokens is None or not np.any(runs.tokens > runs.unique_tokens * 1.001):
         raise ValueError("no run repeats its tokens, so R* cannot be fitted; give runs with tokens > unique_tokens")
-    found = [
-        _descend(law, runs, np.log([r_n, r_d]), delta, free=(0, 1)) for r_n in R_STAR_GRID for r_d in R_STAR_GRID
-    ]
+    found = [_descend(law, runs, np.log([r_n, r_d]), delta, free=(0, 1)) for r_n in R_STAR_GRID for r_d in R_STAR_GRID]
     log_r, value = min(found, key=lambda result: result[1])
     return RepeatLaw(law, float(np.exp(log_r[0])), float(np.exp(log_r[1])), value)
 
@@ -98,9 +96,7 @@ def profile_r_star_tokens(
     return rows
 
 
-def _descend(
-    law: Chinchilla, runs: Runs, log_r: Array, delta: float, free: tuple[int, ...]
-) -> tuple[Array, float]:
+def _descend(law: Chinchilla, runs: Runs, log_r: Array, delta: float, free: tuple[int, ...]) -> tuple[Array, float]:
     index = list(free)
     scale = 1.0 / (len(runs) * delta)
 
