@@ -69,9 +69,9 @@ def paired_effect(losses: PairedLosses, *, resamples: int = 1000, seed: int = 0,
     """The effect of an arm on one evaluation domain.
 
     Var = s²/S + v: s² is the variance of the S paired seed differences, v that of a cluster bootstrap over
-    documents of the seeds' mean difference. Degrees of freedom by Satterthwaite: (s²/S + v)² /
-    ((s²/S)²/(S−1) + v²/(K−1)) for K clusters. What seeds and documents share is counted twice, which errs on the
-    wide side.
+    documents of the seeds' mean difference. The critical value is Cochran and Cox's mean of the two t quantiles
+    (S−1 and K−1 degrees of freedom for K clusters), weighted by the variances: Satterthwaite's formula, fed with a
+    variance from 3 seeds, would call no effect significant in 7.5 % of cases instead of 5 %.
     """
     per_seed = (losses.arm_bits - losses.baseline_bits).sum(axis=1) / losses.bytes.sum()
     n_seeds = len(per_seed)
@@ -93,10 +93,21 @@ def effect_from(
     if se == 0.0:
         df, p = float(n_seeds - 1), 1.0 if mean == 0 else 0.0
         return Effect(mean, mean, mean, p, 0.0, 0.0, 0.0, df, n_seeds)
-    df = total**2 / (by_seed**2 / (n_seeds - 1) + document_variance**2 / max(n_clusters - 1, 1))
+    df = combined_df(by_seed, document_variance, n_seeds, n_clusters)
     half = float(student.ppf(0.5 + level / 2, df)) * se
     p = float(2 * student.sf(abs(mean) / se, df))
     return Effect(mean, mean - half, mean + half, p, se, seed_variance, document_variance, float(df), n_seeds)
+
+
+def combined_df(by_seed: float, by_documents: float, n_seeds: int, n_clusters: int, level: float = LEVEL) -> float:
+    """The degrees of freedom whose t quantile is the variance-weighted mean of those of S−1 and K−1."""
+    low, high = sorted((n_seeds - 1, max(n_clusters - 1, 1)))
+    quantile = 0.5 + level / 2
+    by_each = student.ppf(quantile, [n_seeds - 1, max(n_clusters - 1, 1)])
+    wanted = float(np.dot([by_seed, by_documents], by_each)) / (by_seed + by_documents)
+    if low == high:
+        return float(low)
+    return float(brentq(lambda df: student.ppf(quantile, df) - wanted, low - 1e-6, high + 1e-6))
 
 
 def cluster_variance(losses: PairedLosses, *, resamples: int = 1000, seed: int = 0) -> tuple[float, int]:
@@ -132,14 +143,16 @@ def power_of(effect: float, se: float, df: float, *, level: float = LEVEL) -> fl
     """Probability that a two-sided t-test finds a true effect: noncentral t."""
     critical = float(student.ppf(0.5 + level / 2, df))
     shift = abs(effect) / se
-    return float(nct.sf(critical, df, shift) + nct.cdf(-critical, df, shift))
+    if shift > critical + 37:  # nct loses its digits there
+        return 1.0
+    return float(nct.sf(critical, df, shift) + np.nan_to_num(nct.cdf(-critical, df, shift)))
 
 
 def smallest_detectable(se: float, df: float, *, power: float = 0.8, level: float = LEVEL) -> float:
     """The true effect that is found with probability `power`."""
     if se <= 0:
         return 0.0
-    found = brentq(lambda shift: power_of(shift, 1.0, df, level=level) - power, 1e-3, 500.0)
+    found = brentq(lambda shift: power_of(shift, 1.0, df, level=level) - power, 1e-3, 40.0 + student.ppf(0.5 + level / 2, df))
     return float(found) * se
 
 
@@ -153,7 +166,7 @@ def seeds_needed(
     for n in [*range(2, 31), 40, 50, 75, 100, 200, 500, 1000]:
         by_seed = seed_variance / n
         total = by_seed + document_variance
-        df = total**2 / (by_seed**2 / (n - 1) + document_variance**2 / max(n_clusters - 1, 1)) if total > 0 else 1.0
+        df = combined_df(by_seed, document_variance, n, n_clusters) if total > 0 else 1.0
         if smallest_detectable(float(np.sqrt(total)), df, power=power) <= effect:
             return n
     return None
