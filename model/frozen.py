@@ -54,11 +54,12 @@ def read_set(domain: str, spec: EvaluationSet) -> list[EvaluationDocument]:
 
 def _lines(path: Path) -> Iterator[dict[str, object]]:
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as file:
-            for line in file:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        for line in text.split("\n"):
+            if line.strip():
                 yield json.loads(line)
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise AblationError(f"evaluation: {path}: cannot be read as JSON lines: {error}") from None
 
 

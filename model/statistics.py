@@ -152,7 +152,9 @@ def smallest_detectable(se: float, df: float, *, power: float = 0.8, level: floa
     """The true effect that is found with probability `power`."""
     if se <= 0:
         return 0.0
-    found = brentq(lambda shift: power_of(shift, 1.0, df, level=level) - power, 1e-3, 40.0 + student.ppf(0.5 + level / 2, df))
+    found = brentq(
+        lambda shift: power_of(shift, 1.0, df, level=level) - power, 1e-3, 40.0 + student.ppf(0.5 + level / 2, df)
+    )
     return float(found) * se
 
 
