@@ -106,8 +106,6 @@ def infix_length(points, at, a, b, classes):  # type: ignore[no-untyped-def]
     """Characters at `at` that split points[a:b] in two, or 0."""
     point = points[at]
     mask = classes[point]
-    if mask & (c.PLAIN | c.ALPHA) and not mask & c.ICON:
-        return 0
     if point == 46 and at + 1 < b and points[at + 1] == 46:
         dots = 2
         while at + dots < b and points[at + dots] == 46:

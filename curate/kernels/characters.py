@@ -33,6 +33,9 @@ HOST = 1 << 16  # may begin a label of a host name
 DIGIT = 1 << 17  # \d
 WORD = 1 << 18  # \w
 PLAIN = 1 << 19  # ASCII letters and digits: never a place to split
+INNER = 1 << 20  # may split a word that it stands in
+CONTROL = 1 << 21  # category Cc, but for tab and line breaks, and noncharacters
+PRIVATE = 1 << 22  # category Co
 
 N_CODE_POINTS = 0x110000
 
@@ -81,6 +84,7 @@ _CURRENCY = "$£€¥฿₽﷼₴" + "".join(map(chr, range(0x20A0, 0x20C0)))
 _PREFIX = "§%=—–+" + _PUNCT + _QUOTES + _CURRENCY
 _SUFFIX = _PUNCT + _QUOTES + "—–"
 _BEFORE_STOP = "0123456789%²-+|()?:" + _PUNCT + _QUOTES
+_INNER = ".…+-*^,:<>=/–—~"
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
@@ -98,6 +102,7 @@ def character_classes() -> NDArray[np.uint32]:
         part[major == "P"] |= PUNCTUATION
         part[categories == "So"] |= ICON
         part[categories == "Nd"] |= DIGIT
+        part[categories == "Cc"] |= CONTROL
         part[(major == "L") | np.isin(categories, ("Nd", "Nl", "No"))] |= WORD
         part[np.isin(categories, ("Ll", "Lm", "Lo"))] |= LOWER
         part[categories == "Lu"] |= UPPER
@@ -119,13 +124,16 @@ def character_classes() -> NDArray[np.uint32]:
     table[_ranges(_LATE)] &= ~np.uint32(SENTENCE_END)
     table[_ranges(_SYMBOL)] |= SYMBOL
     icons = (table & ICON) != 0
-    table[icons] |= PREFIX | SUFFIX
+    table[_ranges("9-D 85")] &= ~np.uint32(CONTROL)
+    table[_ranges("E000-F8FF F0000-FFFFD 100000-10FFFD")] |= PRIVATE
+    table[icons] |= PREFIX | SUFFIX | INNER
     for marks, bit in (
         (_PREFIX, PREFIX),
         (_SUFFIX, SUFFIX),
         (_QUOTES, QUOTE),
         (_CURRENCY, CURRENCY),
         (_BEFORE_STOP, BEFORE_STOP),
+        (_INNER, INNER),
         (_LINE_BREAKS, LINE_BREAK),
         ("_", WORD),
     ):

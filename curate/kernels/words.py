@@ -162,8 +162,10 @@ def _scan(  # type: ignore[no-untyped-def]
             if position - run_start >= len(points) or n + position - run_start > len(start):
                 progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, position - run_start
                 return False
-            n_points = _decode_run(data, run_start, position, points, places)
-            n_words = _split_run(data, points, places, n_points, classes, keys, splits, cuts, units, low, high, marks)
+            n_points, inner = _decode_run(data, run_start, position, points, places, classes)
+            n_words = _split_run(
+                data, points, places, n_points, inner, classes, keys, splits, cuts, units, low, high, marks
+            )
             for word in range(n_words):
                 a, b = low[word], high[word]
                 start[n], length[n], characters[n] = places[a], places[b] - places[a], b - a
@@ -179,22 +181,26 @@ def _scan(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _decode_run(data, position, stop, points, places):  # type: ignore[no-untyped-def]
-    """Writes the code points of data[position:stop] and their positions; answers how many."""
+def _decode_run(data, position, stop, points, places, classes):  # type: ignore[no-untyped-def]
+    """Writes the code points of data[position:stop] and their positions; answers how many, and whether one of them
+    may split a word that it stands in."""
     n = 0
+    seen = _NONE
     while position < stop:
         places[n] = position
         byte = data[position]
         if byte < 128:
             points[n] = byte
+            seen |= classes[byte]
             position += 1
         else:
             point, size = decode(data, position, stop)
             points[n] = point
+            seen |= classes[point]
             position += size
         n += 1
     places[n] = stop
-    return n
+    return n, (seen & c.INNER) != 0
 
 
 @kernel
@@ -228,7 +234,7 @@ def _special(data, places, low, high, keys):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _split_run(data, points, places, n_points, classes, keys, splits, cuts, units, low, high, marks):  # type: ignore[no-untyped-def]
+def _split_run(data, points, places, n_points, inner, classes, keys, splits, cuts, units, low, high, marks):  # type: ignore[no-untyped-def]
     """Writes the words of a run without whitespace to low and high; answers how many."""
     n = 0
     a, b = 0, n_points
@@ -267,7 +273,7 @@ def _split_run(data, points, places, n_points, classes, keys, splits, cuts, unit
     if whole >= 0:
         n = _emit_special(splits[whole], a, low, high, n)
     elif a < b:
-        if is_url(points, a, b, classes):
+        if not inner or is_url(points, a, b, classes):
             low[n], high[n] = a, b
             n += 1
         else:
@@ -298,7 +304,7 @@ def _emit_special(split, at, low, high, n):  # type: ignore[no-untyped-def]
 def _split_inside(points, a, b, classes, low, high, n):  # type: ignore[no-untyped-def]
     begin, at = a, a
     while at < b:
-        size = infix_length(points, at, a, b, classes)
+        size = infix_length(points, at, a, b, classes) if classes[points[at]] & c.INNER else 0
         if size == 0:
             at += 1
             continue

@@ -1,10 +1,14 @@
 """The built-in stages, one folder a family. This table is all that is imported until a recipe uses one."""
 
 BUILT_IN: dict[str, str] = {
-    "datatrove": "curate.stages.filters.datatrove_step:DatatroveStep",
-    "decontaminate": "curate.stages.dedup.decontaminate:Decontaminate",
+    "c4_paragraphs": "curate.stages.filters.c4:C4Paragraphs",
+    "c4_quality": "curate.stages.filters.c4:C4Quality",
+    "custom": "curate.stages.filters.custom:Custom",
     "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
+    "fineweb_quality": "curate.stages.filters.fineweb:FineWebQuality",
+    "gopher_quality": "curate.stages.filters.gopher:GopherQuality",
+    "gopher_repetition": "curate.stages.filters.gopher:GopherRepetition",
     "language": "curate.stages.language.stage:Language",
     "url_filter": "curate.stages.safety.url_filter:UrlFilter",
     "url_safety": "curate.stages.safety.url_safety:UrlSafety",

@@ -1,0 +1,284 @@
+"""C4's line rules: which lines of a text stay, and what they look like without citations.
+
+Raffel et al. 2020 (https://arxiv.org/abs/1910.10683, section 2.2) with the decisions of datatrove 0.10. Letters
+are compared without ASCII case. What stays is written to a buffer of the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.kernels import characters as c
+from curate.kernels.compiled import kernel
+from curate.kernels.english import SpecialWords
+from curate.kernels.lines import line_end
+from curate.kernels.repetition import stripped
+from curate.kernels.utf8 import decode
+from curate.kernels.words import AFTER_GAP, ENDS_SENTENCE, IS_PUNCTUATION, find_words
+
+COUNTS = (
+    "lines", "kept_lines", "long_word_lines", "unpunctuated_lines", "short_lines", "javascript_lines", "policy_lines",
+    "sentences", "forbidden",
+)  # fmt: skip
+"""Columns of `C4Lines.counts`; `forbidden` is 1 for "lorem ipsum", 2 for a curly bracket, whichever comes first in
+a line that the rules before it keep, 0 for neither."""
+
+POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+
+
+class C4Rules(NamedTuple):
+    """What makes a line go; 0 turns a limit off."""
+
+    max_word_characters: int = 1000
+    min_words_per_line: int = 3
+    terminal_punctuation: bool = True
+    remove_citations: bool = True
+    javascript: bool = True
+    policy: bool = True
+    lorem_ipsum: bool = True
+    curly_bracket: bool = True
+
+
+class C4Lines(NamedTuple):
+    counts: NDArray[np.int64]
+    """int64[documents, len(COUNTS)]."""
+    data: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    """The text that is left of document d: data[start[d]:stop[d]]."""
+    stop: NDArray[np.int64]
+
+
+def c4_lines(
+    data: NDArray[np.uint8],
+    text_start: NDArray[np.int64],
+    text_stop: NDArray[np.int64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    start: NDArray[np.int64],
+    flags: NDArray[np.uint8],
+    rules: C4Rules,
+    classes: NDArray[np.uint32],
+    special: SpecialWords,
+) -> C4Lines:
+    """Applies the rules to each document. The arrays are those of curate.stages.words.Words."""
+    n = len(first)
+    counts = np.zeros((n, len(COUNTS)), dtype=np.int64)
+    bounds = np.zeros((2, n), dtype=np.int64)
+    size = int((text_stop - text_start).sum())
+    out = np.empty(size, dtype=np.uint8)
+    # Lines that lose a citation are tokenized anew: "word[1]." and "word." have different words.
+    cited = np.empty(size, dtype=np.uint8)
+    brackets = int(np.count_nonzero(data == ord("["))) if rules.remove_citations else 0
+    cited_stop, cited_in = np.zeros(brackets + 1, dtype=np.int64), np.zeros(brackets, dtype=np.int64)
+    switches = np.array(rules, dtype=np.int64)
+    n_cited = _lines(
+        data, text_start, text_stop, first, last, start, flags, switches, _PATTERNS, _PATTERN_STOPS, classes,
+        counts, out, bounds[0], bounds[1], cited, cited_stop, cited_in,
+    )  # fmt: skip
+    if n_cited:
+        cited.setflags(write=False)
+        words = find_words(cited, cited_stop[: n_cited + 1], classes, special)
+        for line in range(n_cited):
+            sentences = _sentences(words.flags, words.first[line], words.first[line + 1])
+            counts[cited_in[line], 7] += sentences
+    return C4Lines(counts, out, bounds[0], bounds[1])
+
+
+_TEXTS = [text.encode() for text in ("lorem ipsum", "javascript", *POLICY)]
+_PATTERNS = np.frombuffer(b"".join(_TEXTS), dtype=np.uint8)
+_PATTERN_STOPS = np.cumsum([0, *map(len, _TEXTS)], dtype=np.int64)
+_EDIT = np.frombuffer(b"[edit]", dtype=np.uint8)
+_CITATION_NEEDED = np.frombuffer(b"[citation needed]", dtype=np.uint8)
+_LOREM, _JAVASCRIPT, _POLICY = 1, 2, 4
+
+
+@kernel
+def _lines(  # type: ignore[no-untyped-def]
+    data, text_start, text_stop, first, last, start, flags, rules, patterns, pattern_stops, classes,
+    counts, out, out_start, out_stop, cited, cited_stop, cited_in,
+):  # fmt: skip
+    written, n_cited = 0, 0
+    for document in range(len(first)):
+        row = counts[document]
+        out_start[document] = written
+        word = first[document]
+        position, stop = text_start[document], text_stop[document]
+        while position < stop:
+            end, following = line_end(data, position, stop, classes)
+            a, b = stripped(data, position, end, classes)
+            while word < last[document] and start[word] < a:
+                word += 1
+            word_end = word
+            while word_end < last[document] and start[word_end] < b:
+                word_end += 1
+            row[0] += 1
+            # The line goes to `out` at once, and is taken back if a rule removes it.
+            begin = written
+            if row[1] > 0:
+                out[written] = 10
+                written += 1
+            line_start = written
+            written, citations = _without_citations(data, a, b, out, written, rules[3])
+            reason = _judge(data, a, b, out, line_start, written, rules, patterns, pattern_stops, classes)
+            if reason:
+                written = begin
+                if reason < 8:
+                    row[reason] += 1
+                elif row[8] == 0:
+                    row[8] = reason - 7
+            else:
+                row[1] += 1
+                if citations:
+                    base = cited_stop[n_cited]
+                    for index in range(written - line_start):
+                        cited[base + index] = out[line_start + index]
+                    n_cited += 1
+                    cited_stop[n_cited] = base + written - line_start
+                    cited_in[n_cited - 1] = document
+                else:
+                    row[7] += _sentences(flags, word, word_end)
+            word = word_end
+            position = following
+            if row[8]:
+                break
+        out_start[document], out_stop[document] = stripped(out, out_start[document], written, classes)
+    return n_cited
+
+
+@kernel
+def _without_citations(data, a, b, out, written, remove):  # type: ignore[no-untyped-def]
+    """Copies data[a:b] without [12], [], [edit] and [citation needed]; answers where the copy ends, and how many
+    citations went."""
+    citations = 0
+    position = a
+    while position < b:
+        if remove and data[position] == 91:
+            end = _citation_end(data, position, b)
+            if end:
+                citations += 1
+                position = end
+                continue
+        out[written] = data[position]
+        written += 1
+        position += 1
+    return written, citations
+
+
+@kernel
+def _citation_end(data, position, b):  # type: ignore[no-untyped-def]
+    at = position + 1
+    while at < b and 48 <= data[at] <= 57:
+        at += 1
+    if at < b and data[at] == 93:
+        return at + 1
+    if _starts_with(data, position, b, _EDIT):
+        return position + len(_EDIT)
+    if _starts_with(data, position, b, _CITATION_NEEDED):
+        return position + len(_CITATION_NEEDED)
+    return 0
+
+
+@kernel
+def _starts_with(data, position, stop, text):  # type: ignore[no-untyped-def]
+    if position + len(text) > stop:
+        return False
+    for index in range(len(text)):  # noqa: SIM110 (numba has no generators here)
+        if data[position + index] != text[index]:
+            return False
+    return True
+
+
+@kernel
+def _judge(data, a, b, out, start, stop, rules, patterns, pattern_stops, classes):  # type: ignore[no-untyped-def]
+    """0 if the line stays; else the column of COUNTS that says why not, or 8 or 9 for "lorem ipsum" and a curly
+    bracket. The words are those of the line data[a:b]; the rest is judged without citations, out[start:stop]."""
+    words, longest = _words_of_line(data, a, b, classes)
+    if rules[0] and longest > rules[0]:
+        return 2
+    if rules[2]:
+        ending = out[stop - 1] if stop > start else np.uint8(0)
+        terminal = ending == 46 or ending == 63 or ending == 33 or ending == 34 or ending == 39  # . ? ! " '
+        dots = ending == 46 and stop - start >= 3 and out[stop - 2] == 46 and out[stop - 3] == 46
+        if not terminal or dots:
+            return 3
+    if words < rules[1]:
+        return 4
+    found, curly = _phrases(out, start, stop, patterns, pattern_stops)
+    if rules[6] and found & _LOREM:
+        return 8
+    if rules[4] and found & _JAVASCRIPT:
+        return 5
+    if rules[7] and curly:
+        return 9
+    if rules[5] and found & _POLICY:
+        return 6
+    return 0
+
+
+@kernel
+def _words_of_line(data, a, b, classes):  # type: ignore[no-untyped-def]
+    """Runs without whitespace (str.split), and the characters of the longest."""
+    words, longest, length = 0, 0, 0
+    position = a
+    while position < b:
+        point, size = decode(data, position, b)
+        if classes[point] & c.SPACE:
+            length = 0
+        else:
+            words += length == 0
+            length += 1
+            longest = max(longest, length)
+        position += size
+    return words, longest
+
+
+@kernel
+def _phrases(data, start, stop, patterns, pattern_stops):  # type: ignore[no-untyped-def]
+    """Which phrases occur, and whether a curly bracket does."""
+    found = 0
+    curly = False
+    for position in range(start, stop):
+        byte = data[position]
+        if byte == 123:
+            curly = True
+        byte |= 32
+        if byte != 108 and byte != 106 and byte != 116 and byte != 112 and byte != 99 and byte != 117:  # l j t p c u
+            continue
+        for pattern in range(len(pattern_stops) - 1):
+            base = pattern_stops[pattern]
+            length = pattern_stops[pattern + 1] - base
+            if position + length > stop:
+                continue
+            at = 0
+            while at < length:
+                letter = data[position + at]
+                if 65 <= letter <= 90:
+                    letter |= 32
+                if letter != patterns[base + at]:
+                    break
+                at += 1
+            if at == length:
+                found |= _LOREM if pattern == 0 else (_JAVASCRIPT if pattern == 1 else _POLICY)
+    return found, curly
+
+
+@kernel
+def _sentences(flags, first, last):  # type: ignore[no-untyped-def]
+    """Sentences of the words first up to last: one ends before the first word after a sentence-final mark that is
+    no punctuation (spaCy's sentencizer). Odd whitespace between words counts as a word."""
+    if first >= last:
+        return 0
+    sentences, ended = 1, False
+    for word in range(first, last):
+        if word > first and flags[word] & AFTER_GAP and ended:
+            sentences += 1
+            ended = False
+        if flags[word] & ENDS_SENTENCE:
+            ended = True
+        elif ended and not flags[word] & IS_PUNCTUATION:
+            sentences += 1
+            ended = False
+    return sentences
