@@ -39,8 +39,9 @@ class Record:
     """Header fields by lower-case name; of an ARC record under the WARC names for the same things."""
     block: bytes | None
     """The content; None where it is larger than the limit or damaged."""
-    offset: int = 0
-    """First byte, in the file, of its gzip member (of the record itself in a plain file)."""
+    offset: int | None = 0
+    """First byte, in the file, of its gzip member (of the record itself in a plain file); None in a file that is
+    compressed as a whole."""
     length: int | None = None
     """Bytes of the member or record; None for one of many records in a member too large to hold."""
     missing: int = 0
@@ -55,8 +56,8 @@ class Record:
 class Gap:
     """Bytes of the file that are no record."""
 
-    offset: int
-    length: int
+    offset: int | None
+    length: int | None
     error: str
 
 
@@ -196,7 +197,7 @@ def _header(stream: Stream) -> tuple[bytes | None, bool]:
         if len(data) - start > MAX_HEADER:
             return None, False
         if not stream.fill():
-            stream.position = len(data)
+            stream.position = len(stream.data)
             return data[start:], False
 
 

@@ -10,6 +10,7 @@ import bz2
 import io
 import lzma
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -111,6 +112,8 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
                 places.append(item)
                 continue
             any_record = True
+            if unwrapped is not file:  # places inside a compressed stream are no places of the file
+                item = replace(item, offset=None, length=None)
             if isinstance(item, Gap):
                 yield Failure(shard.path, item.offset, item.length, None, None, item.error)
             else:
