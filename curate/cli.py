@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("write a run's report.html anew", "curate.commands.report"),
     "extract": ("one page, as text", "curate.commands.extract"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
+    "crawl-sample": ("a sample of Common Crawl, or the mini-web without a network", "curate.sources.crawl_sample"),
     "doctor": ("versions, Ray, models, disk, known traps", "curate.commands.doctor"),
 }
 """Name → (what it does, its module)."""

@@ -1,9 +1,9 @@
 """Runs a chain in a child process, for a shard that has already killed one worker.
 
-The parent hands the child a batch at a time. When the child dies (a segfault in a C library) or spends more than
-its CPU time on one batch (a pathological page), the batch is halved in a fresh child until the record that does
-it stands alone; that record becomes a dead letter and the rest goes on. The limit is CPU time, so that the
-answer does not depend on how busy the machine is.
+The child takes a batch record by record and says which record and stage it is at. When it dies (a segfault in a C
+library) or spends more than its CPU time on one record (a pathological page), that record becomes a dead letter and
+a fresh child goes on behind it. The limit is CPU time, so that the answer does not depend on how busy the machine
+is; and since no stage's answer for a record depends on its neighbours, it is that of an unguarded chain.
 """
 
 from __future__ import annotations
@@ -35,18 +35,50 @@ class GuardedChain:
 
     def run(self, batch: pa.RecordBatch) -> ChainResult:
         """As Chain.run, with dead letters for records that crash or exceed their CPU time."""
-        answer = self._attempt(batch)
-        if isinstance(answer, ChainResult):
-            return answer
-        stage, reason = answer
         if batch.num_rows == 0:
-            raise RuntimeError(f"stage {stage} {reason} on an empty batch: it cannot work here at all")
-        if batch.num_rows == 1:
-            survivors = self.run(batch.slice(0, 0))
-            survivors.failed.append(dead_letters(batch, stage, [reason]))
-            return survivors
-        half = batch.num_rows // 2
-        return merged([self.run(batch.slice(0, half)), self.run(batch.slice(half))])
+            return self._empty(batch)
+        results: list[ChainResult] = []
+        while len(results) < batch.num_rows:
+            rest = batch.slice(len(results))
+            death = self._advance(rest, results)
+            if death is not None:
+                row = batch.slice(len(results), 1)
+                survivors = self._empty(row.slice(0, 0))
+                survivors.failed.append(dead_letters(row, *death))
+                results.append(survivors)
+        return merged(results)
+
+    def _empty(self, batch: pa.RecordBatch) -> ChainResult:
+        """What the chain makes of no rows: their schema."""
+        found: list[ChainResult] = []
+        death = self._advance(batch, found)
+        if death is not None:
+            raise RuntimeError(f"stage {death[0]} {death[1][0]} without any record: it cannot work here at all")
+        return found[0]
+
+    def _advance(self, batch: pa.RecordBatch, results: list[ChainResult]) -> tuple[str, list[str]] | None:
+        """Appends the result of each record until the batch ends, or the child dies: then (stage, [reason])."""
+        pipe = self._connect()
+        stage = "open"
+        wanted = max(batch.num_rows, 1)
+        received = 0
+        try:
+            pipe.send_bytes(pickle.dumps(batch))
+            while received < wanted:
+                message = pickle.loads(pipe.recv_bytes())
+                if isinstance(message, BaseException):
+                    raise message
+                if isinstance(message, ChainResult):
+                    results.append(message)
+                    received += 1
+                else:
+                    stage = message
+        except (EOFError, ConnectionError):
+            assert self._child is not None
+            code = self._child.wait()
+            self.close()
+            return stage, [self._reason(code)]
+        return None
 
     def close(self) -> None:
         """Ends the child."""
@@ -158,11 +190,12 @@ def _serve(reading: int, writing: int) -> None:
             batch = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
-        limit_cpu(cpu_seconds)
-        try:
-            tell(chain.run(batch))
-        except Exception as error:
-            tell(error)
+        for row in range(max(batch.num_rows, 1)):
+            limit_cpu(cpu_seconds)
+            try:
+                tell(chain.run(batch.slice(row, 1)))
+            except Exception as error:
+                tell(error)
 
 
 if __name__ == "__main__":

@@ -108,3 +108,24 @@ def jaccard(a, b):  # type: ignore[no-untyped-def]
             j += 1
     union = len(a) + len(b) - both
     return both / union if union else 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def measure_pairs(hashes, first, centres, signature, ngram):  # type: ignore[no-untyped-def]
+    """Estimated and exact Jaccard similarity of each document d with the document centres[d] ≤ d, as two
+    float64[documents]. Documents of one centre stand together, behind it."""
+    n_documents, k = signature.shape
+    estimates = np.zeros(n_documents, dtype=np.float64)
+    exact = np.zeros(n_documents, dtype=np.float64)
+    centre_set = np.empty(0, dtype=np.uint64)
+    for document in range(n_documents):
+        own = shingle_set(hashes, first[document], first[document + 1], ngram)
+        if centres[document] == document:
+            centre_set = own
+        agreeing = 0
+        for i in range(k):
+            if signature[document, i] == signature[centres[document], i]:
+                agreeing += 1
+        estimates[document] = agreeing / k
+        exact[document] = jaccard(centre_set, own)
+    return estimates, exact

@@ -18,6 +18,10 @@ from curate.sources.streams import GZIP, LOST_RECORD, RECORD_START, Member, Plai
 MAX_HEADER = 1 << 20
 """Bytes of a record's header at most; longer is taken for damage."""
 
+_WANTED = ("response", "conversion")
+_UNWANTED_LIMIT = 1 << 20
+"""Up to here the content of other records is looked at too, for another record inside a wrong length."""
+
 Fields: TypeAlias = dict[bytes, bytes]
 
 _ARC = re.compile(
@@ -228,7 +232,7 @@ def _take_block(stream: Stream, record: Record, limit: int) -> None:
         record.block = _rest(stream, limit)
         return
     length = int(declared)
-    if length > limit:
+    if length > (limit if record.type in _WANTED else _UNWANTED_LIMIT):
         record.missing, record.oversized = length - stream.skip(length), length
         return
     there = stream.need(length + 1)

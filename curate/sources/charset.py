@@ -33,7 +33,8 @@ _NAMES = {
     "iso8859-9": "windows-1254", "iso8859-10": "iso-8859-10", "iso8859-11": "windows-874",
     "iso8859-13": "iso-8859-13", "iso8859-14": "iso-8859-14", "iso8859-15": "iso-8859-15",
     "iso8859-16": "iso-8859-16", "koi8-r": "koi8-r", "koi8-u": "koi8-u", "cp866": "ibm866", "cp874": "windows-874",
-    "tis-620": "windows-874", "mac-roman": "macintosh", "mac-cyrillic": "x-mac-cyrillic", "cp1250": "windows-1250",
+    "tis-620": "windows-874", "mac-roman": "macintosh", "mac-cyrillic": "x-mac-cyrillic",
+    "cp855": "ibm855", "cp852": "ibm852", "cp1250": "windows-1250",
     "cp1251": "windows-1251", "cp1253": "windows-1253", "cp1254": "windows-1254", "cp1255": "windows-1255",
     "cp1256": "windows-1256", "cp1257": "windows-1257", "cp1258": "windows-1258", "gb2312": "gbk", "gbk": "gbk",
     "gb18030": "gb18030", "big5": "big5", "big5hkscs": "big5", "cp950": "big5", "euc_jp": "euc-jp",
@@ -46,12 +47,13 @@ _LABELS = {
     # Labels that Python does not know.
     "unicode-1-1-utf-8": "utf-8", "unicode11utf8": "utf-8", "unicode20utf8": "utf-8", "x-unicode20utf8": "utf-8",
     "x-sjis": "shift_jis", "windows-31j": "shift_jis", "x-gbk": "gbk", "x-euc-jp": "euc-jp",
-    "windows-949": "euc-kr", "ks_c_5601-1987": "euc-kr", "ksc_5601": "euc-kr", "korean": "euc-kr",
+    "windows-949": "euc-kr", "uhc": "euc-kr", "ks_c_5601-1987": "euc-kr", "ksc_5601": "euc-kr", "korean": "euc-kr",
     "ks_c_5601-1989": "euc-kr", "x-cp1250": "windows-1250", "x-cp1251": "windows-1251", "x-cp1252": "windows-1252",
     "x-x-big5": "big5", "cn-big5": "big5", "cn-gb": "gbk", "dos-874": "windows-874", "logical": "iso-8859-8",
     "iso-8859-8-i": "iso-8859-8", "iso-8859-8-e": "iso-8859-8", "csiso88598i": "iso-8859-8", "visual": "iso-8859-8",
     "x-mac-roman": "macintosh", "mac": "macintosh", "x-mac-ukrainian": "x-mac-cyrillic", "koi": "koi8-r",
-    "koi8": "koi8-r", "koi8-ru": "koi8-u", "sun_eu_greek": "iso-8859-7", "unicode": "utf-16le", "ucs-2": "utf-16le",
+    "x-mac-cyrillic": "x-mac-cyrillic", "koi8": "koi8-r", "koi8-ru": "koi8-u", "sun_eu_greek": "iso-8859-7",
+    "unicode": "utf-16le", "ucs-2": "utf-16le",
     "unicodefeff": "utf-16le", "unicodefffe": "utf-16be", "x-user-defined": "windows-1252",
     "cp936": "gbk", "ms936": "gbk", "windows-936": "gbk",
 }  # fmt: skip
@@ -128,10 +130,13 @@ def decode(body: bytes, header: str | None) -> Decoded:
             return _with(body[len(mark) :], name)
     candidates = _candidates(body, header)
     first = candidates[0] if candidates else None
-    if body.isascii() and b"\0" not in body and first not in _ESCAPED:
+    nul = b"\0" in body
+    if nul and (first is None or first == "utf-8") and (wide := _wide_by_nuls(body)):
+        return _with(body, wide)
+    if body.isascii() and not nul and first not in _ESCAPED:
         # Any encoding left (UTF-16 would have NULs) reads ASCII alike.
         if first is None and b"\x1b$" in body:
-            return _with(body, "iso-2022-kr" if b"\x1b$)C" in body else "iso-2022-jp")
+            return _with(body, detect(body))
         return Decoded(body, first if first and first not in _WIDE else "utf-8")
     if first in (None, "utf-8") and _is_utf8(body):
         return Decoded(body, "utf-8")
@@ -258,7 +263,7 @@ def _with(body: bytes, name: str) -> Decoded:
 def _table(name: str) -> str:
     """The 256 characters of a single-byte encoding; as in the standard, bytes without one are C1 controls in the
     windows and ISO families."""
-    python = {"windows-874": "cp874", "macintosh": "mac_roman", "x-mac-cyrillic": "mac_cyrillic", "ibm866": "cp866"}
+    python = {"windows-874": "cp874", "macintosh": "mac_roman", "x-mac-cyrillic": "mac_cyrillic"}
     codec = python.get(name, name)
     table = []
     for byte in range(256):
@@ -274,17 +279,40 @@ def _table(name: str) -> str:
 
 def detect(body: bytes) -> str:
     """The encoding of a page that declares none, or none that fits."""
-    sample = body[:4096]
-    if sample.count(0) * 8 >= len(sample) > 3:
-        even, odd = sample[::2].count(0), sample[1::2].count(0)
-        if even + odd > len(sample) * 5 // 8:
-            return "utf-32le" if sample[0] else "utf-32be"
-        return "utf-16le" if odd > even else "utf-16be"
-    if b"\x1b$" in body and body.isascii():
-        return "iso-2022-kr" if b"\x1b$)C" in body else "iso-2022-jp"
+    wide = _wide_by_nuls(body)
+    if wide:
+        return wide
+    if body.isascii():
+        escaped = b"\x1b$" in body
+        return "iso-2022-kr" if escaped and b"\x1b$)C" in body else "iso-2022-jp" if escaped else "utf-8"
     text = body.decode("utf-8", "replace")
-    errors = text.count("�")
-    wide = sum(map(len, _WIDE_RUNS.findall(text)))
-    if errors * 20 <= wide:
+    if text.count("\ufffd") * 20 <= sum(map(len, _WIDE_RUNS.findall(text))):
         return "utf-8"
-    return encoding_name(detect_encoding(body)) or "windows-1252"
+    guess = encoding_name(detect_encoding(body, html5_compatible=False) or "")
+    if guess is None or guess == "utf-8":
+        return "windows-1252"
+    if guess in _WESTERN and not _LETTERS.search(body):
+        # Quotation marks and dashes alone say nothing of the language.
+        return "windows-1252"
+    return guess
+
+
+_WESTERN = ("windows-1250", "windows-1253", "windows-1257", "windows-1258", "iso-8859-3", "iso-8859-4", "iso-8859-16")
+_LETTERS = re.compile(rb"[\xc0-\xff]")
+
+
+def _wide_by_nuls(body: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark, told by where the NULs of markup are."""
+    sample = body[:4096]
+    if len(sample) < 4 or sample.count(0) * 8 < len(sample):
+        return None
+    zeros = [sample[place::4].count(0) / len(sample[place::4]) for place in range(4)]
+    if min(zeros[1:]) > 0.7 and zeros[0] < 0.1:
+        return "utf-32le"
+    if min(zeros[:3]) > 0.7 and zeros[3] < 0.1:
+        return "utf-32be"
+    if min(zeros[1], zeros[3]) > 0.25 and max(zeros[0], zeros[2]) < 0.1:
+        return "utf-16le"
+    if min(zeros[0], zeros[2]) > 0.25 and max(zeros[1], zeros[3]) < 0.1:
+        return "utf-16be"
+    return None

@@ -67,7 +67,7 @@ def decode_body(response: Response, limit: int) -> bytes:
     codings = [name.strip() for name in declared.lower().split(b",")] if declared else []
     for _ in range(_LAYERS):
         if body.startswith(GZIP):
-            body = _inflate(body, 31, limit)
+            body = _inflate(body, limit)
         elif body.startswith(_ZSTD):
             body = _unzstd(body, limit)
         else:
@@ -106,26 +106,35 @@ def _unchunk(body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _inflate(body: bytes, window_bits: int, limit: int) -> bytes:
-    inflate = isal_zlib.decompressobj(window_bits)
+def _inflate(body: bytes, limit: int) -> bytes:
+    """One gzip member or several."""
     pieces: list[bytes] = []
-    size = 0
+    size = at = 0
     view = memoryview(body)
+    inflate = isal_zlib.decompressobj(31)
     try:
-        for at in range(0, len(body), _PIECE):
+        while at < len(body):
             piece = inflate.decompress(view[at : at + _PIECE], limit + 1 - size)
+            at += min(_PIECE, len(body) - at)
             pieces.append(piece)
             size += len(piece)
             if size > limit:
-                raise BodyError(f"a compressed body of {len(body)} bytes grows over the limit of {limit}")
-            if inflate.eof:
                 break
-    except BodyError:
-        raise
+            if inflate.eof:
+                at -= len(inflate.unused_data)
+                if body[at : at + 3] != GZIP:
+                    break
+                inflate = isal_zlib.decompressobj(31)
     except INFLATE_ERRORS as error:
         if not size:
             raise BodyError(f"a compressed body cannot be read: {error}") from error
-    return b"".join(pieces)
+    return _bounded(b"".join(pieces), body, limit)
+
+
+def _bounded(data: bytes, body: bytes, limit: int) -> bytes:
+    if len(data) > limit:
+        raise BodyError(f"a compressed body of {len(body)} bytes grows over the limit of {limit}")
+    return data
 
 
 def _undeflate(body: bytes, limit: int) -> bytes:
@@ -136,10 +145,8 @@ def _undeflate(body: bytes, limit: int) -> bytes:
             data = inflate.decompress(body, limit + 1)
         except zlib.error:
             continue
-        if len(data) > limit:
-            raise BodyError(f"a compressed body of {len(body)} bytes grows over the limit of {limit}")
         if data:
-            return data
+            return _bounded(data, body, limit)
     return _plain_or_error(body, "deflate")
 
 
@@ -148,29 +155,23 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
-        for at in range(0, len(body), _PIECE):
-            piece = decompressor.process(body[at : at + _PIECE], output_buffer_limit=limit + 1 - size)
+        piece = decompressor.process(body, output_buffer_limit=_PIECE)
+        while piece and size <= limit:
             pieces.append(piece)
             size += len(piece)
-            if size > limit:
-                raise BodyError(f"a compressed body of {len(body)} bytes grows over the limit of {limit}")
+            piece = decompressor.process(b"", output_buffer_limit=_PIECE)
     except brotli.error:
         # Plain text passes for the first bytes of a stream now and then, but not to its end.
         return _plain_or_error(body, "br")
-    if not size:
-        return _plain_or_error(body, "br")
-    return b"".join(pieces)
+    return _bounded(b"".join(pieces), body, limit) if size else _plain_or_error(body, "br")
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
     reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body, read_across_frames=True)
     try:
-        data = reader.read(limit + 1)
+        return _bounded(bytes(reader.read(limit + 1)), body, limit)
     except zstandard.ZstdError as error:
         raise BodyError(f"a zstd body cannot be read: {error}") from error
-    if len(data) > limit:
-        raise BodyError(f"a compressed body of {len(body)} bytes grows over the limit of {limit}")
-    return bytes(data)
 
 
 def _plain_or_error(body: bytes, coding: str) -> bytes:

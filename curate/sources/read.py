@@ -27,7 +27,7 @@ BATCH_BYTES = 16 * 1024 * 1024
 BATCH_ROWS = 256
 
 _WRAPPERS = {b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zst", b"\x04\x22\x4d\x18": "lz4", b"\xfd7zXZ": "xz"}
-_MAX_WRAPPED = 4 << 30
+_MAX_WRAPPED = 2 << 30
 """Decompressed bytes of an archive that is compressed as a whole; such files are held in memory."""
 
 
@@ -152,15 +152,16 @@ def _unwrap(file: ByteFile) -> tuple[ByteFile | None, str]:
         opened = Lz4Reader(stream)
     else:
         opened = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-    pieces: list[bytes] = []
-    size = 0
+    inside = bytearray()
     problem = ""
     try:
-        while size < _MAX_WRAPPED and (piece := opened.read(1 << 20)):
-            pieces.append(bytes(piece))
-            size += len(piece)
+        while piece := opened.read(1 << 20):
+            inside += piece
+            if len(inside) > _MAX_WRAPPED:
+                problem = f"{wrapper}: the rest after {_MAX_WRAPPED} bytes is not read; compress each record by itself"
+                break
     except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
         problem = f"{wrapper}: {error}"
-    if not pieces:
+    if not inside:
         return None, problem or f"{wrapper}: nothing inside"
-    return MemoryFile(b"".join(pieces)), problem
+    return MemoryFile(inside), problem

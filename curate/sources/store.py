@@ -75,12 +75,12 @@ class MemoryFile:
 
     chunk = LOCAL_CHUNK
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self._data = data
         self.size = len(data)
 
     def read_at(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length]
+        return bytes(self._data[offset : offset + length])
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -34,8 +34,8 @@ _NEWLINES = b"\r\n"
 class Stream:
     """Bytes of one gzip member, or of a plain file from some place on, with a read position.
 
-    `data[position:]` is what is at hand; `fill` appends more. `done`: nothing is left to append. `error` says why,
-    where that was not the proper end; `corrupt` tells damaged bytes from a file that simply stops.
+    `data[position:]` is what is at hand; `need` and `fill` append more. `done`: nothing is left to append. `error`
+    says why, where that was not the proper end; `corrupt` tells damaged bytes from a file that simply stops.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class Stream:
         self.error: str | None = None
         self.corrupt = False
 
-    def fill(self) -> bool:
-        """Appends more bytes; False if there are none."""
+    def more(self) -> bytes:
+        """The next bytes after those at hand; empty at the end."""
         raise NotImplementedError
 
     def place(self) -> int:
@@ -57,9 +57,19 @@ class Stream:
 
     def need(self, n: int) -> int:
         """Tries to have `n` bytes at hand; answers how many of them there are."""
-        while len(self.data) - self.position < n and self.fill():
-            pass
-        return min(n, len(self.data) - self.position)
+        have = len(self.data) - self.position
+        if have < n and not self.done:
+            pieces = [self.data[self.position :]]
+            while have < n and (piece := self.more()):
+                pieces.append(piece)
+                have += len(piece)
+            self._let_go(b"".join(pieces))
+        return min(n, have)
+
+    def fill(self) -> bool:
+        """Appends some more; False if there is none."""
+        have = len(self.data) - self.position
+        return self.need(have + 1) > have
 
     def skip(self, n: int) -> int:
         """Moves on by `n` bytes without keeping them; answers how many were there."""
@@ -68,8 +78,9 @@ class Stream:
             here = min(left, len(self.data) - self.position)
             self.position += here
             left -= here
-            if not left or not self.fill():
+            if not left or self.done:
                 return n - left
+            self._let_go(self.more())
 
     def skip_newlines(self) -> bool:
         """Moves past CR and LF; False if the stream ends there."""
@@ -83,10 +94,10 @@ class Stream:
             if not self.fill():
                 return False
 
-    def _append(self, piece: bytes) -> None:
+    def _let_go(self, data: bytes) -> None:
+        """Goes on with `data`, which begins at the read position."""
         self.dropped += self.position
-        self.data = self.data[self.position :] + piece if self.position < len(self.data) else piece
-        self.position = 0
+        self.data, self.position = data, 0
 
 
 class Member(Stream):
@@ -98,12 +109,10 @@ class Member(Stream):
         self.end = offset
         """One past its last compressed byte read; once `done` without error, its true end."""
         self._inflate = isal_zlib.decompressobj(31)
-        self.fill_to(_FIRST_FILL)
+        self.data = self._inflated(_FIRST_FILL)
 
-    def fill_to(self, limit: int) -> bool:
-        """Inflates until about `limit` further bytes are there, or the member ends."""
-        if self.done:
-            return False
+    def _inflated(self, limit: int) -> bytes:
+        """About `limit` further bytes, fewer at the end of the member."""
         pieces, got = [], 0
         inflate, window = self._inflate, self.window
         while got < limit:
@@ -125,15 +134,11 @@ class Member(Stream):
                 self.end -= len(inflate.unused_data)
                 self.done = True
                 break
-        self._append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        return got > 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def fill(self) -> bool:
+    def more(self) -> bytes:
         # A piece may hold only the trailer, or inflate to nothing yet.
-        while not self.done:
-            if self.fill_to(1):
-                return True
-        return False
+        return b"" if self.done else self._inflated(1)
 
 
 def _before_damage(piece: memoryview) -> bytes:
@@ -155,14 +160,13 @@ class Plain(Stream):
         super().__init__()
         self.window, self.offset = window, offset
 
-    def fill(self) -> bool:
-        at = self.offset + self.dropped + len(self.data)
-        piece = self.window.view(at, self.window.file.chunk)
-        if not piece:
-            self.done = True
-            return False
-        self._append(bytes(piece))
-        return True
+        self._end = offset
+
+    def more(self) -> bytes:
+        piece = bytes(self.window.view(self._end, self.window.file.chunk))
+        self._end += len(piece)
+        self.done = not piece
+        return piece
 
 
 def begins_record(window: Window, offset: int) -> bool:

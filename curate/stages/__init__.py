@@ -4,6 +4,8 @@ BUILT_IN: dict[str, str] = {
     "c4_paragraphs": "curate.stages.filters.c4:C4Paragraphs",
     "c4_quality": "curate.stages.filters.c4:C4Quality",
     "custom": "curate.stages.filters.custom:Custom",
+    "datatrove": "curate.stages.filters.datatrove_step:DatatroveStep",
+    "decontaminate": "curate.stages.dedup.decontaminate:Decontaminate",
     "deduplicate": "curate.stages.dedup.deduplicate:Deduplicate",
     "extract": "curate.stages.extract.stage:Extract",
     "fineweb_quality": "curate.stages.filters.fineweb:FineWebQuality",

@@ -11,11 +11,19 @@ from typing import Any, ClassVar
 
 from curate.stage import Collection, GlobalContext, GlobalOutcome, GlobalStage, StageParameters
 from curate.stages.dedup.exact import deduplicate_exact
+from curate.stages.dedup.lines import deduplicate_lines
+from curate.stages.dedup.minhash import deduplicate_minhash
 from curate.stages.dedup.parameters import (
     DeduplicateParameters,
+    DocumentParameters,
+    LinesParameters,
+    MinhashParameters,
+    ParagraphsParameters,
+    SubstringParameters,
     TextParameters,
     UrlParameters,
 )
+from curate.stages.dedup.substring import deduplicate_substring
 
 
 class Deduplicate(GlobalStage):
@@ -27,7 +35,9 @@ class Deduplicate(GlobalStage):
 
     def __init__(self, parameters: StageParameters, label: str | None = None) -> None:
         super().__init__(parameters, label)
-        self.reads = ("id", "url") if isinstance(parameters, UrlParameters) else ("id", "text")  # type: ignore[misc]
+        reads = ("id", "url") if isinstance(parameters, UrlParameters) else ("id", "text")
+        by_host = isinstance(parameters, LinesParameters | ParagraphsParameters) and parameters.within == "host"
+        self.reads = (*reads, "url") if by_host else reads  # type: ignore[misc]
 
     @classmethod
     def default_label(cls, given: Mapping[str, Any]) -> str:
@@ -35,10 +45,16 @@ class Deduplicate(GlobalStage):
         return f"{cls.name}_{given.get('by', '')}".rstrip("_")
 
     def writes(self) -> tuple[str, ...]:
-        return ("cluster", "cluster_size")
+        return ("cluster", "cluster_size") if isinstance(self.parameters, DocumentParameters) else (self.label,)
 
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
         parameters = self.parameters
         if isinstance(parameters, UrlParameters | TextParameters):
             return deduplicate_exact(documents, parameters, context, self.label)
+        if isinstance(parameters, MinhashParameters):
+            return deduplicate_minhash(documents, parameters, context, self.label)
+        if isinstance(parameters, LinesParameters | ParagraphsParameters):
+            return deduplicate_lines(documents, parameters, context, self.label)
+        if isinstance(parameters, SubstringParameters):
+            return deduplicate_substring(documents, parameters, context, self.label)
         raise TypeError(f"deduplicate: parameters of {type(parameters).__name__} were not chosen by `by`")

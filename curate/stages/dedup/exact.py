@@ -7,7 +7,6 @@ Keys go to partitions by hash and are sorted there; equal ones stand together. T
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from curate.stages.dedup.clusters import (
     cluster_columns,
     duplicate_rows,
     members_of,
+    summary_of,
     verdict_rows,
 )
 from curate.stages.dedup.keeping import Term, keep_columns, resolve_keep
@@ -123,38 +123,3 @@ def _text_verdicts(batches: Batches, shard: int) -> Batches:
     yield empty(ROW_VERDICTS)
     for batch in batches:
         yield verdict_rows("duplicate_text", None, batch, digest)
-
-
-COUNTS = pa.schema([("size", pa.int64()), ("clusters", pa.int64()), ("dropped", pa.int64())])
-
-
-def _counted(batches: Batches, shard: int) -> Batches:
-    """Clusters by size (each counted at its keeper), and members dropped."""
-    sizes: Counter[int] = Counter()
-    dropped: Counter[int] = Counter()
-    for batch in batches:
-        keepers = batch.filter(batch.column("is_keeper"))
-        sizes.update(keepers.column("size").to_pylist())
-        dropped.update(batch.filter(batch.column("dropped")).column("size").to_pylist())
-    order = sorted(sizes | dropped)
-    arrays = [pa.array(order, pa.int64())]
-    arrays += [pa.array([counts[size] for size in order], pa.int64()) for counts in (sizes, dropped)]
-    yield pa.RecordBatch.from_arrays(arrays, schema=COUNTS)
-
-
-def summary_of(documents: Collection, members: Collection, terms: tuple[Term, ...]) -> dict[str, Any]:
-    """Counts for the report: documents, clusters by size, duplicates, and how keepers were chosen."""
-    clusters: Counter[int] = Counter()
-    dropped = 0
-    for batch in members.map("cluster-counts", _counted).batches():
-        for row in batch.to_pylist():
-            clusters[row["size"]] += row["clusters"]
-            dropped += row["dropped"]
-    return {
-        "documents": documents.n_rows,
-        "clusters": sum(clusters.values()),
-        "duplicates": sum((size - 1) * count for size, count in clusters.items()),
-        "dropped": dropped,
-        "cluster_sizes": {str(size): clusters[size] for size in sorted(clusters)},
-        "keep": [*(f"{term.direction} {term.path}" for term in terms), "min id"],
-    }

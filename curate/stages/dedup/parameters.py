@@ -14,7 +14,7 @@ from curate.stage import FilterParameters, parameter
 from curate.stages.dedup.keeping import parse_keep
 from curate.urls import CANONICAL_RULES
 
-By = Literal["url", "text", "minhash"]
+By = Literal["url", "text", "minhash", "lines", "paragraphs", "substring"]
 
 
 class DeduplicateParameters(FilterParameters):
@@ -156,3 +156,51 @@ class MinhashParameters(DocumentParameters):
         if self.verify is not None and not self.audit:
             raise ValueError("audit: false measures no pair, so verify cannot be met; leave one of them out")
         return self
+
+
+class PieceParameters(DeduplicateParameters):
+    """Ways that remove pieces of text that several documents share."""
+
+    min_words: int = parameter(
+        20, doc="documents that lost something and have fewer words left are dropped", unit="words", role="decide", ge=0
+    )
+
+
+class LinesParameters(PieceParameters):
+    """Lines that many documents share: headers, footers, menus."""
+
+    by: Literal["lines"] = "lines"
+    within: Literal["host", "collection"] = parameter("host", doc="where documents that share a line are counted")
+    min_documents: int = parameter(4, doc="a line goes if at least so many documents have it", unit="documents", ge=2)
+    min_characters: int = parameter(2, doc="shorter lines (whitespace folded) are let alone", unit="characters", ge=1)
+
+
+class ParagraphsParameters(PieceParameters):
+    """Paragraphs (between blank lines) that many documents share."""
+
+    by: Literal["paragraphs"] = "paragraphs"
+    within: Literal["host", "collection"] = parameter(
+        "collection", doc="where documents that share a paragraph are counted"
+    )
+    min_documents: int = parameter(
+        4, doc="a paragraph goes if at least so many documents have it", unit="documents", ge=2
+    )
+    min_characters: int = parameter(
+        30, doc="shorter paragraphs (whitespace folded) are let alone", unit="characters", ge=1
+    )
+
+
+class SubstringParameters(PieceParameters):
+    """Runs of words that stand in several documents."""
+
+    by: Literal["substring"] = "substring"
+    length: int = parameter(
+        50,
+        doc="every run of at least so many words that two documents share is found",
+        unit="words",
+        source="Lee et al. 2022: exact substrings of 50 tokens",
+        ge=8,
+    )
+    keep: Literal["first", "none"] = parameter(
+        "first", doc="whether a run stays in one document (that whose hashed id is least) or goes everywhere"
+    )

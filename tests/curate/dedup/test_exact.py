@@ -18,7 +18,7 @@ CONTEXT = GlobalContext(memory_mb=512, workers=1, recipe_hash="")
 
 def deduplicate(rows: list[dict[str, Any]], shards: int = 1, batch_rows: int = 1000, **parameters: Any) -> Applied:
     documents = collection(rows, shards, batch_rows)
-    stage = Deduplicate(DeduplicateParameters.model_validate(parameters))
+    stage = Deduplicate(DeduplicateParameters.model_validate(parameters), f"deduplicate_{parameters['by']}")
     return apply(documents, stage.run(documents, CONTEXT))
 
 
@@ -58,7 +58,7 @@ def test_by_url_keeps_the_best_and_names_it() -> None:
     assert answer.kept["b"]["cluster_size"] == 2
     assert answer.kept["c"]["cluster_size"] == 1
     assert answer.kept["c"]["cluster"] == "c"
-    audit = {row["id"]: row for row in answer.files["duplicates/deduplicate"]}
+    audit = {row["id"]: row for row in answer.files["duplicates/deduplicate_url"]}
     assert set(audit) == {"a", "b"}
     assert audit["a"]["keeper"] == audit["a"]["joined_to"] == "b"
     assert audit["b"]["joined_to"] is None

@@ -1,0 +1,103 @@
+"""Frozen evaluation sets: chosen by no arm, cleared of what any arm trains on, tokenized once.
+
+JSON lines flow in by domain; `evaluation.parquet` (domain, id, cluster, tokens, n_bytes) flows out, the same for
+every arm and every model of an ablation.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.ablation import AblationError, EvaluationSet
+
+SHINGLE_WORDS = 13
+"""Overlap is counted in word 13-grams, the field's unit of decontamination (Brown et al. 2020, appendix C)."""
+MAX_OVERLAP = 0.1
+"""An evaluation document with more of its 13-grams in any arm's training text is left out."""
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class EvaluationDocument:
+    domain: str
+    id: str
+    cluster: str
+    text: str
+
+
+def read_set(domain: str, spec: EvaluationSet) -> list[EvaluationDocument]:
+    """The documents of one domain, those with the lowest hash of their id where there are too many."""
+    found = []
+    for path in [spec.jsonl] if isinstance(spec.jsonl, str) else spec.jsonl:
+        for number, line in enumerate(_lines(Path(path))):
+            if not all(line.get(k) in (v if isinstance(v, list) else [v]) for k, v in spec.where.items()):
+                continue
+            name = str(line.get("id", f"{Path(path).name}-{number}"))
+            cluster = str(line.get(spec.cluster, name)) if spec.cluster else name
+            text = cut(str(line.get("text", "")), spec.max_bytes)
+            if len(text) >= 200:
+                found.append(EvaluationDocument(domain, name, cluster, text))
+    if len({document.cluster for document in found}) < 2:
+        raise AblationError(f"evaluation.{domain}: {spec.jsonl} holds under 2 clusters of documents of 200 characters")
+    found.sort(key=lambda document: hashlib.sha256(document.id.encode()).digest())
+    return sorted(found[: spec.max_documents], key=lambda document: document.id)
+
+
+def _lines(path: Path) -> Iterator[dict[str, object]]:
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        for line in text.split("\n"):
+            if line.strip():
+                yield json.loads(line)
+    except (OSError, ValueError) as error:
+        raise AblationError(f"evaluation: {path}: cannot be read as JSON lines: {error}") from None
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """At most `max_bytes` of UTF-8, ending at white space."""
+    data = text.encode()
+    if len(data) <= max_bytes:
+        return text
+    head = data[:max_bytes].decode(errors="ignore")
+    return head.rsplit(None, 1)[0] if " " in head else head
+
+
+def shingles(text: str) -> np.ndarray:
+    """Distinct 64-bit hashes of the word 13-grams of a text; empty if it is shorter."""
+    words = [int.from_bytes(hashlib.blake2b(w.encode(), digest_size=8).digest()) for w in _WORD.findall(text.lower())]
+    if len(words) < SHINGLE_WORDS:
+        return np.empty(0, np.uint64)
+    values = np.array(words, np.uint64)
+    total = np.zeros(len(values) - SHINGLE_WORDS + 1, np.uint64)
+    for offset in range(SHINGLE_WORDS):  # a polynomial in the words' hashes, modulo 2^64
+        total = total * np.uint64(0x9E3779B97F4A7C15) + values[offset : offset + len(total)]
+    return np.unique(total)
+
+
+def without_overlap(
+    documents: list[EvaluationDocument], training: Iterable[str]
+) -> tuple[list[EvaluationDocument], Mapping[str, int]]:
+    """The documents that no training text covers, and how many of each domain were left out."""
+    own = [shingles(document.text) for document in documents]
+    wanted = np.unique(np.concatenate(own)) if own else np.empty(0, np.uint64)
+    seen = np.zeros(len(wanted), bool)
+    for text in training:
+        seen[np.isin(wanted, shingles(text), assume_unique=True)] = True
+    met = wanted[seen]
+    kept, removed = [], dict.fromkeys({document.domain for document in documents}, 0)
+    for document, grams in zip(documents, own, strict=True):
+        if len(grams) and np.isin(grams, met).mean() > MAX_OVERLAP:
+            removed[document.domain] += 1
+        else:
+            kept.append(document)
+    return kept, dict(sorted(removed.items()))

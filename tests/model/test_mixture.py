@@ -1,0 +1,119 @@
+"""Mixture laws: RegMix's public runs, and mixtures whose best is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from model.__main__ import main
+from model.mixture import (
+    ExponentialLaw,
+    LinearLaw,
+    MixtureRuns,
+    best_mixture,
+    dirichlet_designs,
+    fit_exponential,
+    fit_target,
+    runs_of,
+    search,
+    temperature_mixture,
+)
+from model.mixture_command import read
+
+DOMAINS = ("web", "books", "code")
+
+
+def simulated(n: int = 60, noise: float = 0.002, seed: int = 0) -> MixtureRuns:
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet([1.0, 1.0, 1.0], n)
+    prose = ExponentialLaw(2.0, 0.0, np.array([-1.0, -2.0, 0.5]))
+    code = ExponentialLaw(1.0, 0.5, np.array([0.2, 0.0, -3.0]))
+    losses = np.column_stack([law(shares) for law in (prose, code)]) * np.exp(rng.normal(0, noise, (n, 2)))
+    return MixtureRuns(DOMAINS, shares, ("prose", "code"), losses)
+
+
+def test_regmix_small_runs_rank_larger_ones(shared_data: Path) -> None:
+    folder = shared_data / "scaling/regmix"
+    train = read(folder / "train_mixture_1m.csv", folder / "train_pile_loss_1m.csv")
+    target = next(i for i, name in enumerate(train.targets) if "pile_cc" in name)
+    law = fit_exponential(train.shares, train.losses[:, target])
+    for size, published in (("1m", 0.963), ("60m", 0.958), ("1B", 0.986)):
+        test = read(folder / f"test_mixture_{size}.csv", folder / f"test_pile_loss_{size}.csv")
+        assert spearmanr(law(test.shares), test.losses[:, target])[0] == pytest.approx(published, abs=0.0015)
+
+
+def test_exponential_law_is_recovered_and_chosen() -> None:
+    runs = simulated()
+    fitted = fit_target(runs.shares, runs.losses[:, 1])
+    assert fitted.law.name == "exponential"
+    truth = ExponentialLaw(1.0, 0.5, np.array([0.2, 0.0, -3.0]))
+    fresh = np.random.default_rng(9).dirichlet([1.0, 1.0, 1.0], 50)
+    assert fitted.law(fresh) == pytest.approx(truth(fresh), rel=0.01)
+
+
+def test_few_runs_get_the_regression() -> None:
+    runs = simulated().take(slice(0, 6))
+    assert fit_target(runs.shares, runs.losses[:, 0]).law.name == "linear"
+
+
+def test_best_mixture_obeys_its_caps() -> None:
+    law = LinearLaw(3.0, np.array([-1.0, -2.0, 0.0]))
+    best = best_mixture([law], np.array([1.0]), np.array([1.0, 0.3, 1.0]))
+    assert best == pytest.approx([0.7, 0.3, 0.0], abs=1e-6)
+    with pytest.raises(ValueError, match="more epochs"):
+        best_mixture([law], np.array([1.0]), np.array([0.3, 0.3, 0.3]))
+
+
+def test_search_beats_natural_and_uniform_in_truth() -> None:
+    runs = simulated()
+    result = search(runs, n_bootstrap=5)
+    best = np.array([result["weights"][name] for name in DOMAINS])
+    prose = ExponentialLaw(2.0, 0.0, np.array([-1.0, -2.0, 0.5]))
+    code = ExponentialLaw(1.0, 0.5, np.array([0.2, 0.0, -3.0]))
+
+    def truth(shares: np.ndarray) -> float:
+        return float(prose(shares) + code(shares))
+
+    for temperature in (0.0, 0.5, 1.0):
+        assert truth(best) < truth(temperature_mixture(np.array([100.0, 10.0, 5.0]), temperature))
+    low, high = result["weights_interval"]["books"]
+    assert low <= result["weights"]["books"] <= high
+
+
+def test_result_file_reads_back() -> None:
+    runs = simulated(n=20)
+    again = runs_of(json.loads(json.dumps(search(runs, n_bootstrap=0))))
+    assert again.domains == runs.domains
+    assert again.losses == pytest.approx(runs.losses)
+
+
+def test_designs_are_mixtures_and_reproducible() -> None:
+    natural = np.array([0.8, 0.15, 0.05])
+    designs = dirichlet_designs(natural, 40, seed=3)
+    assert designs.sum(axis=1) == pytest.approx(np.ones(40))
+    assert np.array_equal(designs, dirichlet_designs(natural, 40, seed=3))
+    assert designs[:, 2].max() > 0.3
+
+
+def test_unknown_names_and_wrong_shares_are_refused() -> None:
+    with pytest.raises(ValueError, match="poetry"):
+        search(simulated(n=10), target={"poetry": 1.0})
+    with pytest.raises(ValueError, match=r"run 0 sum to 0\.5"):
+        MixtureRuns(("a", "b"), np.array([[0.2, 0.3]]), ("x",), np.ones((1, 1)))
+
+
+def test_command_writes_the_file_that_mix_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = tmp_path / "runs.json", tmp_path / "mixture.json"
+    source.write_text(json.dumps(search(simulated(n=20), n_bootstrap=0)))
+    code = main(
+        ["mixture", str(source), "--target", "code", "--cap", "code=0.5", "--bootstrap", "3", "--output", str(output)]
+    )
+    assert code == 0
+    assert "code" in capsys.readouterr().out
+    result = json.loads(output.read_text())
+    assert result["weights"]["code"] == pytest.approx(0.5)
+    assert sum(result["weights"].values()) == pytest.approx(1.0)
