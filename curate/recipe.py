@@ -118,6 +118,9 @@ def _parse(text: str, file: str) -> Any:
 
 
 def _value(node: yaml.Node, file: str) -> Any:
+    if node.tag.partition(":")[0] != "tag" or "python" in node.tag:
+        place = _Place(file, node.start_mark.line + 1)
+        raise RecipeError(f"{place}: the tag {node.tag} asks for more than data; only plain YAML values are allowed")
     if isinstance(node, yaml.MappingNode):
         mapping = _Mapping()
         mapping.places = {}

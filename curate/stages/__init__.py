@@ -14,5 +14,6 @@ BUILT_IN: dict[str, str] = {
     "language": "curate.stages.language.stage:Language",
     "url_filter": "curate.stages.safety.url_filter:UrlFilter",
     "url_safety": "curate.stages.safety.url_safety:UrlSafety",
+    "write": "curate.stages.output.write:Write",
 }
 """What a recipe calls a stage → "module:Class"."""

@@ -1,0 +1,112 @@
+"""Recipes: what they say is what runs; a mistake is answered with its place, what was given, what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate.recipe import Recipe, RecipeError, load
+from curate.stages.extract.stage import ExtractParameters
+from curate.stages.language.stage import LanguageParameters
+
+BASE = """name: base
+input: {warc: pages/*.warc.gz}
+stages:
+  - extract: {engine: resiliparse}
+  - language:
+      keep: [en]
+      min_score: 0.65
+  - deduplicate: {by: url}
+  - deduplicate: {by: text}
+output: runs/base
+"""
+
+
+def write(folder: Path, text: str, name: str = "recipe.yaml") -> Path:
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def error_of(folder: Path, text: str, *settings: str) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load(write(folder, text), settings)
+    return str(caught.value)
+
+
+def parameters(recipe: Recipe, label: str) -> object:
+    return next(stage.parameters for stage in recipe.stages if stage.label == label)
+
+
+def test_a_recipe_becomes_typed_stages_with_labels_that_tell_uses_apart(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, BASE))
+    assert [stage.label for stage in recipe.stages] == ["extract", "language", "deduplicate_url", "deduplicate_text"]
+    assert parameters(recipe, "language") == LanguageParameters(keep=["en"], min_score=0.65)
+    assert recipe.store == "runs/.phases"
+
+
+def test_the_resolved_recipe_loads_to_the_same_recipe(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, BASE))
+    again = load(write(tmp_path, recipe.to_yaml(), "resolved.yaml"))
+    assert again.hash() == recipe.hash()
+    assert [stage.parameters for stage in again.stages] == [stage.parameters for stage in recipe.stages]
+
+
+def test_the_hash_follows_what_changes_the_answer_and_not_where_it_goes(tmp_path: Path) -> None:
+    plain = load(write(tmp_path, BASE))
+    assert load(write(tmp_path, BASE), output="elsewhere").hash() == plain.hash()
+    assert load(write(tmp_path, BASE), ["language.min_score=0.7"]).hash() != plain.hash()
+
+
+def test_set_changes_one_key_by_label_or_by_an_unambiguous_name(tmp_path: Path) -> None:
+    recipe = load(
+        write(tmp_path, BASE), ["language.keep=[de, fr]", "extract.engine=trafilatura", "input.warc=other.warc"]
+    )
+    assert parameters(recipe, "language") == LanguageParameters(keep=["de", "fr"], min_score=0.65)
+    assert parameters(recipe, "extract") == ExtractParameters(engine="trafilatura")
+    assert recipe.header.input == {"warc": "other.warc"}
+
+
+def test_an_arm_extends_a_recipe_and_changes_it(tmp_path: Path) -> None:
+    write(tmp_path, BASE, "base.yaml")
+    arm = """extends: base.yaml
+name: arm
+output: runs/arm
+remove: [deduplicate_url]
+replace: {deduplicate_text: {deduplicate: {by: url, label: last}}}
+insert: [{after: extract, stage: {language: {label: early}}}]
+set: {language.min_score: 0.2}
+"""
+    recipe = load(write(tmp_path, arm))
+    assert [stage.label for stage in recipe.stages] == ["extract", "early", "language", "last"]
+    assert parameters(recipe, "language") == LanguageParameters(keep=["en"], min_score=0.2)
+    assert recipe.header.name == "arm"
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "expected"),
+    [
+        (("min_score:", "min_scrore:"), (), [":7:", "'language.min_scrore'", "did you mean 'min_score'", "keep"]),
+        (("0.65", "high"), (), [":7:", "language.min_score", "'high' was given", "number"]),
+        (("0.65", "1.5"), (), [":7:", "language.min_score", "1.5 was given", "less than or equal to 1"]),
+        (("extract: {", "extrat: {"), (), [":4:", "unknown stage 'extrat'", "did you mean 'extract'"]),
+        (("engine: resiliparse", "engine: lynx"), (), [":4:", "extract.engine", "'lynx'", "'trafilatura'"]),
+        (("output:", "outptu:"), (), [":10:", "unknown key 'outptu'", "did you mean 'output'"]),
+        (("output: runs/base\n", ""), (), ["'output' is missing"]),
+        (("{by: text}", "{by: url}"), (), [":9:", "label 'deduplicate_url' is taken", ":8"]),
+        (("name: base", "name: !!python/object/apply:os.getcwd []"), (), [":1:", "plain YAML"]),
+        (("keep: [en]", "keep: [en"), (), ["not YAML"]),
+        (("name: base", "name: base\nname: twice"), (), [":2:", "'name' stands twice"]),
+        (("name: base", "extends: missing.yaml"), (), ["missing.yaml", "no such recipe"]),
+        (("", ""), ("languge.min_score=1",), ["--set languge.min_score", "did you mean 'language'"]),
+        (("", ""), ("language.min_score",), ["the form is key=value"]),
+        (("", ""), ("deduplicate.by=url",), ["2 stages labelled 'deduplicate'", "deduplicate_url"]),
+    ],
+)
+def test_a_mistake_is_answered_with_place_given_allowed_and_nearest(
+    tmp_path: Path, change: tuple[str, str], settings: tuple[str, ...], expected: list[str]
+) -> None:
+    message = error_of(tmp_path, BASE.replace(*change, 1) if change[0] else BASE, *settings)
+    for part in expected:
+        assert part in message, message
