@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("phases, shards and cost of a recipe, without doing it", "curate.commands.plan"),
     "status": ("what a run has done", "curate.commands.status"),
     "explain": ("the life of one document of a run, stage by stage", "curate.commands.explain"),
+    "what-if": ("what other thresholds would have done to a run", "curate.commands.what_if"),
     "report": ("write a run's report.html anew", "curate.commands.report"),
     "extract": ("one page, as text", "curate.commands.extract"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
