@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "extract": ("one page, as text", "curate.commands.extract"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
     "crawl-sample": ("a sample of Common Crawl, or the mini-web without a network", "curate.sources.crawl_sample"),
+    "crawl": ("crawl sites politely into WARC files", "curate.sources.crawl.command"),
     "doctor": ("versions, Ray, models, disk, known traps", "curate.commands.doctor"),
 }
 """Name → (what it does, its module)."""

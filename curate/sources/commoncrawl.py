@@ -79,13 +79,15 @@ def choose(paths: list[str], count: int, seed: int) -> list[str]:
     return [path for path in paths if path in chosen]
 
 
-INPUT_KEYS = {"dump": "latest", "files": 1, "seed": 1, "mirror": BASE, "kind": "warc"}
+INPUT_KEYS = {"dump": "latest", "files": 1, "seed": 1, "mirror": BASE}
 """What `input: {commoncrawl: {…}}` may say, with its defaults."""
 
 
-def shard_urls(spec: Mapping[str, Any]) -> list[str]:
-    """The files that a recipe's `input: {commoncrawl: {dump: …, files: 100}}` names, as URLs that the WARC reader
-    streams by ranges, without a local copy. InputError on an unknown key or value."""
+def shard_urls(spec: Any) -> dict[str, list[str]]:
+    """The files that a recipe's `input: {commoncrawl: {dump: …, files: 100}}` names, as `{"warc": [URL, …]}`: the
+    WARC reader streams them by ranges, without a local copy. InputError on an unknown key or value."""
+    if not isinstance(spec, Mapping):
+        raise InputError(f"input.commoncrawl is {spec!r}; allowed: a map of {', '.join(INPUT_KEYS)}")
     for key in spec:
         if key not in INPUT_KEYS:
             raise InputError(f"input.commoncrawl.{key} is not known; allowed: {', '.join(INPUT_KEYS)}")
@@ -94,14 +96,12 @@ def shard_urls(spec: Mapping[str, Any]) -> list[str]:
         raise InputError(
             f"input.commoncrawl.files is {values['files']!r}; allowed: a whole number of files, at least 1"
         )
-    if values["kind"] not in ("warc", "wet"):
-        raise InputError(f"input.commoncrawl.kind is {values['kind']!r}; allowed: warc, wet")
     mirror = open_mirror(str(values["mirror"]))
     dump = find_dump(mirror, str(values["dump"]))
-    paths = choose(listing(mirror, dump.id, str(values["kind"])), values["files"], int(values["seed"]))
+    paths = choose(listing(mirror, dump.id, "warc"), values["files"], int(values["seed"]))
     if not paths:
-        raise MirrorError(f"{mirror.url(f'crawl-data/{dump.id}/')}: the dump lists no {values['kind']} files")
-    return [mirror.url(path) for path in paths]
+        raise MirrorError(f"{mirror.url(f'crawl-data/{dump.id}/')}: the dump lists no WARC files")
+    return {"warc": [mirror.url(path) for path in paths]}
 
 
 # ---------------------------------------------------------------------------------------- a sample on disk

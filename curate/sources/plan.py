@@ -3,6 +3,7 @@ file is cut follows from its size and name alone, so planning a dump of 90,000 f
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from curate.documents import PAGE, TEXT
 from curate.sources.base import InputError, Shard
+from curate.sources.store import open_bytes
 
 SHARD_BYTES = 64_000_000
 """Default size of a range: a Common Crawl file of 1 GB gives 16, each some minutes of work for one core."""
@@ -21,7 +23,7 @@ SHARD_BYTES = 64_000_000
 MAX_PAGE_BYTES = 32 * 1024 * 1024
 """Default limit on a decompressed page; Common Crawl itself cuts pages at 5 MiB."""
 
-PAGE_KINDS = ("warc", "arc", "html")
+PAGE_KINDS = ("warc", "arc", "html", "commoncrawl")
 TEXT_KINDS = ("wet", "parquet", "jsonl")
 KINDS = PAGE_KINDS + TEXT_KINDS
 
@@ -29,6 +31,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "warc": ("max_page_bytes",),
     "arc": ("max_page_bytes",),
     "html": ("max_page_bytes",),
+    "commoncrawl": ("max_page_bytes",),
     "wet": ("max_page_bytes",),
     "parquet": ("text", "id", "url", "date", "title"),
     "jsonl": ("text", "id", "url", "date", "title"),
@@ -49,10 +52,16 @@ def plan(inputs: Mapping[str, Any]) -> list[Shard]:
 
     `inputs` maps a kind to a glob, a path, a URL that fsspec knows, or a list of those; further keys are options:
     `shard_bytes` (ranges of WARC and Parquet), `max_page_bytes`, and the column names `text`, `id`, `url`, `date`,
-    `title` of Parquet and JSONL. InputError if a key is unknown, a pattern matches nothing, or pages and texts
+    `title` of Parquet and JSONL. `commoncrawl: {dump, files, seed, mirror}` stands for the WARC files of a dump that
+    it chooses, streamed from the mirror. InputError if a key is unknown, a pattern matches nothing, or pages and texts
     are mixed.
     """
     kinds = _kinds(inputs)
+    if "commoncrawl" in kinds:
+        from curate.sources.commoncrawl import shard_urls
+
+        spec = inputs["commoncrawl"]
+        return plan({name: value for name, value in inputs.items() if name != "commoncrawl"} | shard_urls(spec))
     shard_bytes = _number(inputs, "shard_bytes", SHARD_BYTES)
     _number(inputs, "max_page_bytes", MAX_PAGE_BYTES)
     shards: list[Shard] = []
@@ -125,6 +134,10 @@ def _local(pattern: str) -> Iterator[_File]:
 
 
 def _remote(pattern: str) -> Iterator[_File]:
+    if pattern.startswith(("http://", "https://")):
+        with contextlib.closing(open_bytes(pattern)) as file:
+            yield _File(pattern, file.size, "")
+        return
     import fsspec
 
     try:

@@ -88,6 +88,10 @@ class MemoryFile:
 
 def open_bytes(path: str) -> ByteFile:
     """The file behind a path or URL. OSError (FileNotFoundError, PermissionError…) as the system says it."""
+    if path.startswith(("http://", "https://")):
+        from curate.sources.mirror import HttpMirror, MirrorFile
+
+        return MirrorFile(HttpMirror(path.rpartition("/")[0]), path)
     return RemoteFile(path) if "://" in path else LocalFile(path)
 
 

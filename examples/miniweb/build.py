@@ -1,7 +1,7 @@
 """`python -m examples.miniweb build`: the archive, its truth, the planted benchmark and the held-out questions.
 
 crawl-data/, cc-index/, collinfo.json   Common Crawl's layout
-warc/*.warc.gz                          links to the same files, for a short glob
+*.warc.gz                               links to the same files, for a short glob
 truth.parquet                           one row a response record
 benchmark.jsonl                         questions, three quarters of which stand in pages
 cloze.jsonl                             questions on the world's facts, none of which stands in a page

@@ -132,10 +132,11 @@ class MiniServer:
         method, target, _ = line.split(" ", 2)
         fields = {name.lower(): value.strip() for name, _, value in (item.partition(":") for item in rest) if name}
         host = fields.get("host", "").rsplit(":", 1)[0].lower()
+        place = fields.get("host", "").lower()
         if host in MIRROR_HOSTS:
             answer = self._faulty(target, fields.get("range", ""))
         else:
-            answer = self._site(host, target)
+            answer = self._site(host, place, target)
         self.log.append(
             Entry(arrived, host, target, answer.status, fields.get("range", ""), fields.get("user-agent", ""))
         )
@@ -165,24 +166,24 @@ class MiniServer:
 
     # ------------------------------------------------------------------------------------ sites
 
-    def _site(self, host: str, target: str) -> Answer:
+    def _site(self, host: str, place: str, target: str) -> Answer:
         html = [("Content-Type", "text/html")]
         if host not in self._paths:
             return Answer(421, html, b"no such host here")
         if target == "/robots.txt":
-            return Answer(200, [("Content-Type", "text/plain")], self.robots(host).encode())
+            return Answer(200, [("Content-Type", "text/plain")], self.robots(host, place).encode())
         if target == "/sitemap.xml":
-            urls = "".join(f"<url><loc>http://{host}:{self.port}{_xml(path)}</loc></url>" for path in self._paths[host])
+            urls = "".join(f"<url><loc>http://{place}{_xml(path)}</loc></url>" for path in self._paths[host])
             text = f'<?xml version="1.0"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{urls}</urlset>'
             return Answer(200, [("Content-Type", "application/xml")], text.encode())
         if target in ("/archive", "/about"):
             return Answer(301 if target == "/about" else 302, [("Location", "/"), *html], b"")
         if target.startswith("/trap/"):
             return self._trap(host, target.removeprefix("/trap/"))
-        place = self._pages.get((host, target))
-        if place is None:
+        stored = self._pages.get((host, target))
+        if stored is None:
             return Answer(404, html, b"<html><title>Not found</title><p>There is no such page.</p></html>")
-        return self._stored(*place)
+        return self._stored(*stored)
 
     def _stored(self, file: str, offset: int, length: int) -> Answer:
         """The response that the archive holds, given again."""
@@ -216,11 +217,11 @@ class MiniServer:
             return Answer(200, [("Content-Type", "image/png")], b"\x89PNG\r\n\x1a\n")
         return Answer(404, html, b"")
 
-    def robots(self, host: str) -> str:
+    def robots(self, host: str, place: str = "") -> str:
         """Rules of a host: every seventh refuses all, every third a few paths, with wildcards."""
         number = hashlib.sha1(host.encode()).digest()[0]
         delay = f"Crawl-delay: {self.crawl_delay}\n" if self.crawl_delay else ""
-        sitemap = f"Sitemap: http://{host}:{self.port}/sitemap.xml\n"
+        sitemap = f"Sitemap: http://{place or host}/sitemap.xml\n"
         if number % 7 == 0:
             return "User-agent: *\nDisallow: /\n"
         if number % 3 == 0:
