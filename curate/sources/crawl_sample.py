@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--patience", type=float, default=6.0, help="seconds to wait for a first answer (default 6)")
     parser.add_argument("--offline", action="store_true", help="the mini-web, without asking the network")
+    parser.add_argument("--pages", type=int, default=3400, help="of the mini-web, where it is that (default 3400)")
     index = parser.add_argument_group("records by an index instead of whole files")
     index.add_argument("--from-index", choices=("columnar", "cdx"))
     index.add_argument("--host", help="a host, or *.domain")
@@ -46,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answers 0 with a sample in `--out`. MirrorError (exit 1) if a named mirror fails, InputError (2) if the dump
     or a condition is unknown."""
-    for name in ("megabytes", "files", "connections", "records"):
+    for name in ("megabytes", "files", "connections", "records", "pages"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; allowed: a whole number, at least 1")
     if args.offline:
-        return mini_web(args.out, args.seed, "as asked (--offline)")
+        return mini_web(args.out, args.seed, args.pages, "as asked (--offline)")
     base = args.mirror or BASE
     mirror = open_mirror(base, timeout=args.patience) if base.startswith("http") else open_mirror(base)
     try:
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, TimeoutError) as error:
         if args.mirror or args.from_index:
             raise MirrorError(f"{base}: {error}") from error
-        return without_network(args.out, args.seed, f"{base} does not answer ({shorten(error)})")
+        return without_network(args, f"{base} does not answer ({shorten(error)})")
     mirror = open_mirror(base, on_wait=say_wait) if base.startswith("http") else mirror
     if args.from_index:
         return from_index(mirror, dump, args)
@@ -133,24 +134,26 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     return answer[0]
 
 
-def without_network(out: Path, seed: int, why: str) -> int:
+def without_network(args: argparse.Namespace, why: str) -> int:
     """What is there already, else the mini-web."""
+    out: Path = args.out
     manifest = out / "manifest.json"
     if manifest.exists() and any(out.glob("*.warc.gz")):
         before = json.loads(manifest.read_text("utf-8"))
         print(f"kept the sample of {before.get('dump')} that is in {out}: {why}")
         return 0
-    return mini_web(out, seed, f"because {why}")
+    return mini_web(out, args.seed, args.pages, f"because {why}")
 
 
-def mini_web(out: Path, seed: int, why: str) -> int:
+def mini_web(out: Path, seed: int, pages: int, why: str) -> int:
     """Builds the mini-web, which is an example of the repository and no part of the package."""
     if not (REPOSITORY / "examples" / "miniweb").is_dir():
         raise MirrorError(
             f"no sample: {why}, and this installation has no examples/miniweb; run it from a checkout of the "
             "repository, or name a mirror or folder with Common Crawl's layout by --mirror"
         )
-    command = [sys.executable, "-m", "examples.miniweb", "build", "--out", str(out.resolve()), "--seed", str(seed)]
+    command = [sys.executable, "-m", "examples.miniweb", "build", "--out", str(out.resolve()), "--seed", str(seed),
+               "--pages", str(pages)]  # fmt: skip
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     if done.returncode:
         raise MirrorError(f"the mini-web was not built: {done.stderr.strip().splitlines()[-1:]}")

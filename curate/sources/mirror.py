@@ -200,7 +200,8 @@ class HttpMirror:
             else:
                 raise MirrorError(f"{url}: answered with status {answer.status_code}")
             taken = 0
-            for chunk in answer.iter_raw(64 * 1024):
+            # As they come, not gathered: what came before a cut counts.
+            for chunk in answer.iter_raw():
                 piece = chunk if expected is None else chunk[: expected - taken]
                 got += piece
                 taken += len(piece)

@@ -101,6 +101,8 @@ class Crawler:
                 done, _ = await asyncio.wait(self._workers.values(), return_when=asyncio.FIRST_COMPLETED)
                 for worker in [worker for worker, task in self._workers.items() if task in done]:
                     self._workers.pop(worker).result()
+                    if self._open(worker[0]) and worker[0] in self.frontier.hosts():
+                        self._employ(worker[0])  # a link to it was found as it was leaving
         finally:
             for task in self._workers.values():
                 task.cancel()
@@ -126,9 +128,14 @@ class Crawler:
             self.hosts[name] = Host(turns, self.limits.delay, pages=self.frontier.settled(name))
         return self.hosts[name]
 
+    def _open(self, name: str) -> bool:
+        """Whether more may be asked of the host."""
+        within = self._host(name).pages < self.limits.max_pages_per_host
+        return within and not self._stopping and self.pages < self.limits.max_pages
+
     async def _work(self, name: str) -> None:
         host = self._host(name)
-        while not self._stopping and self.pages < self.limits.max_pages and host.pages < self.limits.max_pages_per_host:
+        while self._open(name):
             wanted = self.frontier.take(name)
             if wanted is None:
                 return
@@ -191,13 +198,7 @@ class Crawler:
                 answer = await self._ask(url, robots.MAX_ROBOTS_BYTES)
             except TooLargeError:
                 return robots.unreachable(agent, "robots.txt is too large")
-            except (
-                OSError,
-                httpcore.NetworkError,
-                httpcore.TimeoutException,
-                httpcore.ProtocolError,
-                TimeoutError,
-            ) as error:
+            except (OSError, *NETWORK) as error:
                 return robots.unreachable(agent, type(error).__name__)
             target = answer.header("Location") if answer.status in REDIRECTS else None
             following = links.absolute(url, target) if target else None
