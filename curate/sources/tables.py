@@ -9,7 +9,8 @@ import io
 import json
 import lzma
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator
 from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
@@ -195,45 +196,87 @@ def _first_byte(group: Any) -> int:
 
 
 def read_jsonl(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]:
-    """One JSON object a line. A line that is none is a Failure with its byte place (in the decompressed text)."""
+    """One JSON object a line. A line that is none is a Failure with its byte place (in the decompressed text).
+
+    The file is read twice: first for the columns that its lines have together, so that all batches agree.
+    """
+    columns = _columns(shard)
+    lines: list[dict[str, Any]] = []
+    size = first_row = 0
+    for item in _lines(shard):
+        if isinstance(item, Failure):
+            yield item
+            continue
+        length, value = item
+        lines.append(value)
+        size += length
+        if size >= batch_bytes or len(lines) >= _JSONL_ROWS:
+            yield from _json_rows(lines, columns, shard, first_row, batch_bytes, batch_rows)
+            first_row += len(lines)
+            lines, size = [], 0
+    yield from _json_rows(lines, columns, shard, first_row, batch_bytes, batch_rows)
+
+
+def _lines(shard: Shard) -> Iterator[tuple[int, dict[str, Any]] | Failure]:
+    """The objects of a file, each with the bytes of its line."""
+    place = 0
     with open_stream(shard.path) as stored:
-        lines: list[Any] = []
-        size = place = first_row = 0
         stream = _decompressed(stored, shard.path)
         while True:
             try:
                 line = stream.readline(_MAX_LINE)
-            except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+            except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 yield Failure(shard.path, place, None, None, None, f"the rest of the file cannot be read: {error}")
-                break
+                return
             if not line:
-                break
+                return
             try:
                 value = json.loads(line) if line.strip() else None
                 if value is not None and not isinstance(value, dict):
                     raise ValueError(f"a line that is no JSON object but {type(value).__name__}")
                 if value is not None:
-                    lines.append(value)
-                    size += len(line)
-            except ValueError as error:
+                    yield len(line), value
+            except (ValueError, RecursionError) as error:
                 yield Failure(shard.path, place, len(line), None, None, f"not JSON: {error}")
             place += len(line)
-            if size >= batch_bytes or len(lines) >= _JSONL_ROWS:
-                yield from _json_rows(lines, shard, first_row, batch_bytes, batch_rows)
-                first_row += len(lines)
-                lines, size = [], 0
-        yield from _json_rows(lines, shard, first_row, batch_bytes, batch_rows)
+
+
+def _columns(shard: Shard) -> pa.Schema:
+    """Columns by the values that all lines together have: a type of their own for booleans, integers, numbers and
+    strings; what is nested or mixed is kept as JSON text."""
+    kinds: dict[str, set[str]] = {}
+    for item in _lines(shard):
+        if not isinstance(item, Failure):
+            for name, value in item[1].items():
+                kinds.setdefault(name, set()).add(_kind(value))
+    types = {
+        frozenset({"bool"}): pa.bool_(),
+        frozenset({"int"}): pa.int64(),
+        frozenset({"float"}): pa.float64(),
+        frozenset({"int", "float"}): pa.float64(),
+    }
+    return pa.schema(
+        [(as_utf8(name).decode(), types.get(frozenset(kinds[name] - {"NoneType"}), pa.string())) for name in kinds]
+    )
+
+
+def _kind(value: Any) -> str:
+    # An integer beyond 64 bits fits no column of numbers.
+    return "large" if type(value) is int and abs(value) >= 1 << 63 else type(value).__name__
 
 
 def _json_rows(
-    lines: Sequence[Any], shard: Shard, first_row: int, batch_bytes: int, batch_rows: int
+    lines: list[dict[str, Any]], columns: pa.Schema, shard: Shard, first_row: int, batch_bytes: int, batch_rows: int
 ) -> Iterator[Event]:
     if not lines:
         return
     try:
-        rows = pa.RecordBatch.from_pylist([_tidy(line) for line in lines], schema=_schema(lines))
+        arrays = [
+            pa.array([_value(line.get(field.name), field.type) for line in lines], field.type) for field in columns
+        ]
+        rows = pa.RecordBatch.from_arrays(arrays, schema=columns)
         documents, events = as_documents(rows, shard, first_row)
     except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
         yield Failure(shard.path, None, None, None, None, f"{len(lines)} rows from row {first_row}: {error}")
@@ -243,20 +286,10 @@ def _json_rows(
         yield Documents(piece)
 
 
-def _schema(lines: Sequence[Any]) -> pa.Schema:
-    """Strings stay strings; everything else is kept as JSON text, so that all batches of all files agree."""
-    names = dict.fromkeys(name for line in lines for name in line)
-    return pa.schema([(name, pa.string()) for name in names])
-
-
-def _tidy(line: dict[str, Any]) -> dict[str, str | None]:
-    tidy: dict[str, str | None] = {}
-    for name, value in line.items():
-        if isinstance(value, str):
-            tidy[name] = as_utf8(value).decode()
-        else:
-            tidy[name] = None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return tidy
+def _value(value: Any, kind: pa.DataType) -> Any:
+    if value is None or not pa.types.is_string(kind):
+        return value
+    return as_utf8(value if isinstance(value, str) else json.dumps(value, sort_keys=True)).decode()
 
 
 def _decompressed(stream: Any, path: str) -> Any:

@@ -78,9 +78,28 @@ def test_lines_are_documents_and_bad_lines_are_failures(suffix: str, tmp_path: P
     path.write_bytes({"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[suffix](data))
     documents, skipped, failures = rows_of({"jsonl": str(path)})
     assert [row["text"] for row in documents] == ["Text number 0", "Text number 1", "Text number 2"]
-    assert [row["n"] for row in documents] == ["0", "1", "2"]
+    assert [row["n"] for row in documents] == [0, 1, 2]
     assert [row.reason for row in skipped] == ["empty_text"]
     assert [failure.offset for failure in failures] == [len(lines[0]) + 1, len(lines[0]) + 9]
+
+
+def test_lines_that_differ_share_their_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    odd = [
+        {"text": "a", "score": 1, "tags": ["x"]},
+        {"text": "b", "score": 0.5, "big": 1 << 70, "flag": True},
+        {"text": "c\x00\ud800", "mixed": 1},
+        {"text": "d", "mixed": "one", "nothing": None},
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in odd))
+    events = [event for shard in plan({"jsonl": str(path)}) for event in read(shard, batch_rows=1)]
+    schemas = {str(event.batch.schema) for event in events if isinstance(event, Documents)}
+    rows = [row for event in events if isinstance(event, Documents) for row in event.batch.to_pylist()]
+    assert len(schemas) == 1
+    assert [row["score"] for row in rows] == [1.0, 0.5, None, None]
+    assert [row["tags"] for row in rows] == ['["x"]', None, None, None]
+    assert [row["mixed"] for row in rows] == [None, None, "1", "one"]
+    assert (rows[1]["big"], rows[1]["flag"], rows[2]["text"]) == (str(1 << 70), True, "c�")
 
 
 def test_a_cut_file_gives_its_lines_and_a_failure(tmp_path: Path) -> None:
