@@ -119,7 +119,7 @@ def deduplicate_minhash(
         verdicts=joined.map("verdicts", partial(_verdicts, threshold=threshold)) if drops else None,
         columns=documents.map("columns", cluster_columns, columns=present, zipped=[members]),
         files=[Files(f"duplicates/{label}", joined.map("duplicates", _duplicates))],
-        artifacts={f"duplicates/{label}.samples.json": json.dumps(samples, ensure_ascii=False, indent=1).encode()},
+        artifacts={f"{label}.samples.json": json.dumps(samples, ensure_ascii=False, indent=1).encode()},
         summary=summary_of(documents, members, terms)
         | {"bands": bands, "rows": rows, "chance_found": curve_table(bands, rows)}
         | {"candidate_pairs": edges.n_rows, "pairs": pairs.n_rows, "joins": _similarities(joined)},
