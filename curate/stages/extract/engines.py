@@ -37,6 +37,13 @@ class Extracted:
 Engine = Callable[[str, str | None, Options], Extracted]
 
 
+def blocks(html: str, url: str | None, options: Options) -> Extracted:
+    """The project's own: a learned choice among the page's blocks."""
+    from curate.stages.extract.blocks import extract_blocks
+
+    return extract_blocks(html, options)
+
+
 def trafilatura(html: str, url: str | None, options: Options) -> Extracted:
     """trafilatura 2: rules over the tree, with readability and jusText behind them."""
     from trafilatura import extract
@@ -83,6 +90,7 @@ def _extracted(html: str, text: str | None) -> Extracted:
 
 
 ENGINES: dict[str, Engine] = {
+    "blocks": blocks,
     "trafilatura": trafilatura,
     "resiliparse": resiliparse,
     "datatrove": datatrove,

@@ -64,9 +64,9 @@ class Metadata:
     """The body or description that JSON-LD gives for the page's main entity."""
 
 
-def read_metadata(html: str) -> Metadata:
-    """Reads the head's tags, the first heading and JSON-LD."""
-    metas = _metas(html)
+def read_metadata(html: str, metas: dict[str, str] | None = None) -> Metadata:
+    """Reads the head's tags, the first heading and JSON-LD; `metas` where the caller has them."""
+    metas = read_metas(html) if metas is None else metas
     ld = list(_json_ld(html)) if "ld+json" in html else []
     opening = _HTML.search(html, 0, 20_000)
     attributes = _attributes(opening[1]) if opening else {}
@@ -114,7 +114,7 @@ def _attributes(tag: str) -> dict[str, str]:
     return {m[1].lower(): entities.unescape(m[2] or m[3] or m[4] or "") for m in _ATTRIBUTE.finditer(tag)}
 
 
-def _metas(html: str) -> dict[str, str]:
+def read_metas(html: str) -> dict[str, str]:
     """Every meta's name, property, itemprop or http-equiv (lower case) → its first non-empty content."""
     found: dict[str, str] = {}
     for match in _META.finditer(html):

@@ -33,7 +33,7 @@ SIGNALS = pa.struct(
 class ExtractParameters(FilterParameters):
     """Parameters of `extract`."""
 
-    engine: Literal["trafilatura", "resiliparse", "datatrove"] = parameter(
+    engine: Literal["blocks", "trafilatura", "resiliparse", "datatrove"] = parameter(
         "trafilatura", "which extractor", source="trafilatura is what FineWeb and RefinedWeb used"
     )
     format: Literal["text", "markdown"] = parameter("text", "plain text, or Markdown with headings, lists and tables")
@@ -66,6 +66,13 @@ class Extract(MapStage):
 
     def removes(self) -> tuple[str, ...]:
         return () if cast(ExtractParameters, self.parameters).keep_html else ("html",)
+
+    def fingerprint(self) -> str:
+        if cast(ExtractParameters, self.parameters).engine != "blocks":
+            return ""
+        from curate.stages.extract.blocks import model_fingerprint
+
+        return model_fingerprint()
 
     def rules(self) -> list[Rule]:
         wanted = cast(ExtractParameters, self.parameters).min_characters

@@ -1,0 +1,200 @@
+"""The block model of `engine: blocks`: trains it, cross-validates it by registrable domain, writes its card.
+
+In go pages with gold text, out come two LightGBM text files (each block alone, then with the scores around it), the
+cross-validated word-F1 of every page type, and a card. Nothing is downloaded; the same data gives the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, crawl_sources, prepare
+from curate.kernels.block_context import context_features
+from curate.kernels.block_features import FEATURES
+from curate.kernels.html import C_WORDS
+from curate.kernels.trees import parse_lightgbm, score
+from curate.stages.extract.blocks import MIN_WORDS, MODEL_FILES, MODELS, choose, whole_tables
+
+PARAMETERS: dict[str, Any] = {
+    "objective": "binary",
+    "learning_rate": 0.1,
+    "num_leaves": 31,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.15,
+    "bagging_fraction": 0.6,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "max_bin": 63,
+    "use_missing": False,
+    "feature_pre_filter": False,
+    "bin_construct_sample_cnt": 30_000,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_col_wise": True,
+    "seed": 1,
+    "verbose": -1,
+}
+"""Of both models. One thread, so that the sums inside are made in one order."""
+TREES = 120
+CONTEXT_TREES = 80
+CRAWL_WEIGHT = 0.5
+"""Crawl gold is a tool's more often than a person's, so its pages count half."""
+Scores = list[npt.NDArray[np.float64]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `python -m classifiers train|evaluate blocks`."""
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with extraction/ and crawl/")
+    parser.add_argument("--models", type=Path, default=MODELS, help="where the model files go")
+    parser.add_argument("--pages", type=int, help="use only this many pages (for a trial)")
+
+
+def train(args: argparse.Namespace) -> int:
+    """Cross-validates, fits on everything, writes models, card and figures."""
+    started = time.process_time()
+    pages = [prepare(source) for source in _sources(args)]
+    print(f"{len(pages)} pages, {sum(len(page.labels) for page in pages)} blocks", file=sys.stderr)
+    alone = _out_of_fold([page.rows for page in pages], pages, TREES)
+    rows = [context_features(page.page, page.rows, s) for page, s in zip(pages, alone, strict=True)]
+    together = _out_of_fold(rows, pages, CONTEXT_TREES)
+    figures = {
+        "first model alone": evaluate_scores(pages, alone),
+        "both models": evaluate_scores(pages, together),
+        "perfect choice": evaluate_scores(pages, [8 * page.labels.astype(np.float64) - 4 for page in pages]),
+    }
+    args.models.mkdir(parents=True, exist_ok=True)
+    for name, matrix, trees in zip(
+        MODEL_FILES, ([page.rows for page in pages], rows), (TREES, CONTEXT_TREES), strict=True
+    ):
+        weights = _weights(pages)
+        booster = _fit(matrix, pages, weights, list(range(len(pages))), trees)
+        (args.models / name).write_text(without_run_details(booster.model_to_string()))
+    (args.models / "blocks.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    (args.models / "blocks.md").write_text(describe(figures, pages))
+    print(json.dumps(figures, indent=1))
+    print(f"{time.process_time() - started:.0f} CPU seconds", file=sys.stderr)
+    return 0
+
+
+def without_run_details(model: str) -> str:
+    """The model's text up to its trees' end: what follows (importances, parameters) is not needed to score."""
+    return model[: model.index("end of trees")] + "end of trees\n"
+
+
+def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, float]:
+    """Mean word-F1 of the blocks chosen by these log-odds: benchmark overall, by page type, crawl by language."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for page, odds in zip(pages, scores, strict=True):
+        words = np.maximum(page.page.counts[:, C_WORDS], MIN_WORDS)
+        keep = choose(1 / (1 + np.exp(-odds)), words)
+        f1 = page.f1(whole_tables(page.page, keep))
+        if page.collection == "wcxb":
+            found["wcxb"].append(f1)
+            found[f"wcxb {page.kind}"].append(f1)
+        else:
+            found[f"crawl {page.language}"].append(f1)
+    return {name: round(float(np.mean(values)), 4) for name, values in sorted(found.items())}
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Prints the word-F1 of the model files on the pages they were trained on: a check of the files, not of the
+    method, whose honest figures are the cross-validated ones in the card."""
+    first, second = (parse_lightgbm((args.models / name).read_text()) for name in MODEL_FILES)
+    pages = [prepare(source) for source in _sources(args)]
+    scores = [score(second, context_features(page.page, page.rows, score(first, page.rows))) for page in pages]
+    print(json.dumps(evaluate_scores(pages, scores), indent=1))
+    return 0
+
+
+def card(args: argparse.Namespace) -> int:
+    """Prints the card of the model files."""
+    print((args.models / "blocks.md").read_text())
+    return 0
+
+
+def _sources(args: argparse.Namespace) -> Iterator[Source]:
+    if not (args.data / "extraction" / "wcxb-dev.tar.xz").exists():
+        raise FileNotFoundError(f"no extraction/wcxb-dev.tar.xz under {args.data}; name the data folder with --data")
+    sources = [*benchmark_sources(args.data), *crawl_sources(args.data)]
+    step = max(len(sources) // args.pages, 1) if args.pages else 1
+    return iter(sources[::step])
+
+
+def _weights(pages: Sequence[GoldPage]) -> npt.NDArray[np.float64]:
+    weights = np.concatenate([page.weights * (1 if page.collection == "wcxb" else CRAWL_WEIGHT) for page in pages])
+    return weights * len(weights) / weights.sum()
+
+
+def _fit(
+    matrix: Sequence[npt.NDArray[np.float32]],
+    pages: Sequence[GoldPage],
+    weights: npt.NDArray[np.float64],
+    chosen: Sequence[int],
+    trees: int,
+) -> lightgbm.Booster:
+    """A model of the chosen pages' blocks."""
+    starts = np.cumsum([0, *(len(page.labels) for page in pages)])
+    labels = np.concatenate([pages[i].labels for i in chosen]) >= 0.5
+    weight = np.concatenate([weights[starts[i] : starts[i + 1]] for i in chosen])
+    data = lightgbm.Dataset(
+        np.concatenate([matrix[i] for i in chosen]), label=labels.astype(np.float32), weight=weight, params=PARAMETERS
+    )
+    return lightgbm.train(PARAMETERS, data, trees)
+
+
+def _out_of_fold(matrix: Sequence[npt.NDArray[np.float32]], pages: Sequence[GoldPage], trees: int) -> Scores:
+    """Each page's log-odds by a model that has seen no page of its domain."""
+    weights = _weights(pages)
+    scores: Scores = [np.zeros(0)] * len(pages)
+    for fold in range(FOLDS):
+        booster = _fit(matrix, pages, weights, [i for i, page in enumerate(pages) if page.fold != fold], trees)
+        model = parse_lightgbm(booster.model_to_string())
+        for i, page in enumerate(pages):
+            if page.fold == fold:
+                scores[i] = score(model, matrix[i])
+        print(f"fold {fold + 1} of {FOLDS}: {time.process_time():.0f} CPU seconds", file=sys.stderr, flush=True)
+    return scores
+
+
+def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) -> str:
+    """The model's card, in Markdown."""
+    collections: dict[str, int] = defaultdict(int)
+    for page in pages:
+        collections[page.collection] += 1
+    names = list(figures["both models"])
+    table = "\n".join(
+        "| " + " | ".join([name, *(f"{figures[column].get(name, float('nan')):.3f}" for column in figures)]) + " |"
+        for name in names
+    )
+    sets = ", ".join(f"{name} {number}" for name, number in sorted(collections.items()))
+    return f"""# Block model
+
+What it does: says which blocks of a web page are its content, for `extract: {{engine: blocks}}`.
+What it is: two LightGBM models ({TREES} and {CONTEXT_TREES} trees) over {len(FEATURES)} features of a block (tags,
+class words, text and link density, position, neighbours, page); the second also sees the first one's scores around.
+Made by: `python -m classifiers train blocks`. One thread, fixed seed: the same data gives the same files.
+
+Trained on pages: {sets}. `wcxb` is the development half of Murrough-Foley/web-content-extraction-benchmark (CC-BY-4.0;
+its gold text was drafted by a model, then reviewed). The others are public test pages of extraction tools with the
+tools' or people's gold text. No page text is in the model.
+
+Word-F1, mean over pages, cross-validated in {FOLDS} folds by registrable domain:
+
+| pages | {" | ".join(figures)} |
+|---|{"---|" * len(figures)}
+{table}
+
+Limits: gold is mostly English; pages that write their text with scripts have none to choose; text in images is not
+read.
+"""

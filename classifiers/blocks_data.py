@@ -1,0 +1,214 @@
+"""Pages with gold text for the block model: who they are, what their blocks are, which of these are content.
+
+In go the benchmark's development pages and the crawl's pages with gold text, out come `GoldPage`s: scanned once,
+with a label and a weight for each block.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html as entities
+import json
+import re
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tldextract
+
+from curate.kernels.block_features import features
+from curate.kernels.html import C_WORDS, Page, scan
+from curate.kernels.html_text import emit
+from curate.stages.extract.hints import read_hints
+from curate.stages.extract.metadata import read_metas
+
+CRAWL_SETS = ("chinese_wced", "fundus", "readability", "newspaper", "llm_webkit")
+"""Crawl sets whose gold is a page's whole text (human, or a site's own parser)."""
+FOLDS = 5
+_WORD = re.compile(r"\w+")
+_DOMAIN = tldextract.TLDExtract(suffix_list_urls=())
+
+
+@dataclass(frozen=True)
+class Source:
+    """A page and its gold text."""
+
+    name: str
+    collection: str
+    kind: str
+    """The benchmark's page type, or the crawl's label."""
+    domain: str
+    """Registrable domain: pages of one are never on both sides of a split."""
+    url: str
+    html: str
+    gold: str
+    language: str
+
+
+@dataclass(frozen=True)
+class GoldPage:
+    """A page ready for training. Arrays are [blocks, …]."""
+
+    name: str
+    collection: str
+    kind: str
+    domain: str
+    language: str
+    page: Page
+    rows: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float64]
+    words: list[list[str]]
+    gold: list[str]
+
+    @property
+    def fold(self) -> int:
+        return zlib.crc32(self.domain.encode()) % FOLDS
+
+    def f1(self, keep: npt.NDArray[np.bool_]) -> float:
+        """Word-F1 of the chosen blocks."""
+        return word_f1([word for b in np.flatnonzero(keep) for word in self.words[b]], self.gold)
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case word tokens, as the benchmark counts them."""
+    return _WORD.findall(text.lower())
+
+
+def word_f1(found: Sequence[str], gold: Sequence[str]) -> float:
+    """F1 of two multisets of words."""
+    if not gold or not found:
+        return float(not gold and not found)
+    shared = sum((Counter(found) & Counter(gold)).values())
+    return 2 * shared / (len(found) + len(gold))
+
+
+def benchmark_sources(data: Path) -> Iterator[Source]:
+    """The development half of the seven-type benchmark (WCXB)."""
+    pages: dict[str, str] = {}
+    golds: dict[str, dict[str, object]] = {}
+    kinds: dict[str, str] = {}
+    with tarfile.open(data / "extraction" / "wcxb-dev.tar.xz") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is None:
+                continue
+            stem, parent = Path(member.name).stem, Path(member.name).parent.name
+            if parent == "html":
+                pages[stem] = file.read().decode("utf-8", "replace")
+            elif parent == "ground-truth":
+                golds[stem] = json.load(file)
+            elif stem == "metadata":
+                kinds = {name: entry["page_type"] for name, entry in json.load(file)["files"].items()}
+    for name in sorted(golds):
+        gold, url = golds[name]["ground_truth"], str(golds[name]["url"])
+        assert isinstance(gold, dict)
+        yield Source(name, "wcxb", kinds[name], registrable(url), url, pages[name], str(gold["main_content"]), "en")
+
+
+def crawl_sources(data: Path, sets: Sequence[str] = CRAWL_SETS) -> Iterator[Source]:
+    """Crawl pages whose gold covers the whole text."""
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    labels = {}
+    with gzip.open(data / "crawl" / "labels.jsonl.gz", "rt") as lines:
+        for line in lines:
+            label = json.loads(line)
+            if label["set"] in sets and label.get("gold_text"):
+                labels[label["record_id"]] = label
+    for path in sorted((data / "crawl").glob("*.warc.gz")):
+        for record in ArchiveIterator(path.open("rb"), record_types=WarcRecordType.response, parse_http=True):
+            label = labels.get(record.record_id) or labels.get(record.record_id.strip("<>"))
+            if label is None:
+                continue
+            payload = record.reader.read()
+            text = payload.decode(label["charset"] or "utf-8", "replace")
+            language = label["language"] or (label["html_lang"] or "en")[:2].lower()
+            yield Source(
+                label["record_id"], label["set"], label["label"] or "", registrable(label["url"]), label["url"], text,
+                label["gold_text"], language,
+            )  # fmt: skip
+
+
+def registrable(url: str) -> str:
+    """The registrable domain of a URL, by the public-suffix list that comes with tldextract."""
+    found = _DOMAIN(url)
+    return found.top_domain_under_public_suffix or found.fqdn or url
+
+
+def prepare(source: Source) -> GoldPage:
+    """Scans a page and labels its blocks."""
+    data = source.html.encode("utf-8", "replace")
+    page = scan(data)
+    rows = features(page, read_hints(source.html, read_metas(source.html)), len(data))
+    raw, offsets = emit(data, page, np.arange(len(page.node)), np.zeros(len(page.node), np.bool_))
+    words = [
+        words_of(entities.unescape(raw[a:b].decode("utf-8", "replace")))
+        for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    ]
+    gold = words_of(source.gold)
+    return GoldPage(
+        source.name, source.collection, source.kind, source.domain, source.language, page, rows,
+        label_blocks(words, gold), block_weights(page, len(gold)), words, gold,
+    )  # fmt: skip
+
+
+LONG = 4
+"""Blocks of at least this many words are matched by their word triples."""
+MIN_TRIPLES = 0.34
+MIN_MATCHED = 0.5
+
+
+def label_blocks(words: Sequence[Sequence[str]], gold: Sequence[str]) -> npt.NDArray[np.float32]:
+    """The share of each block's words that is gold text, each gold word being given out once.
+
+    Long blocks come first, those whose triples of words occur in the gold most; then short ones, nearest to a
+    chosen block first, if all of their words are still to be had. So a menu's "Home" is not content because an
+    article says "home" somewhere.
+    """
+    labels = np.zeros(len(words), np.float32)
+    left = Counter(gold)
+
+    def spend(counted: Counter[str]) -> None:
+        for word, number in counted.items():
+            left[word] = max(left[word] - number, 0)
+
+    triples = set(zip(gold, gold[1:], gold[2:], strict=False))
+    likeness = {
+        b: sum(triple in triples for triple in zip(block, block[1:], block[2:], strict=False)) / (len(block) - 2)
+        for b, block in enumerate(words)
+        if len(block) >= LONG
+    }
+    for b in sorted(likeness, key=lambda b: (-round(likeness[b], 1), -len(words[b]) if len(words[b]) > 30 else 0, b)):
+        if likeness[b] < MIN_TRIPLES:
+            break
+        counted = Counter(words[b])
+        matched = sum(min(number, left[word]) for word, number in counted.items()) / len(words[b])
+        if matched >= MIN_MATCHED:
+            labels[b] = matched
+            spend(counted)
+    chosen = np.flatnonzero(labels)
+
+    def distance(b: int) -> int:
+        place = int(np.searchsorted(chosen, b))
+        return min((abs(int(other) - b) for other in chosen[max(place - 1, 0) : place + 1]), default=1 << 30)
+
+    for b in sorted((b for b, block in enumerate(words) if 0 < len(block) < LONG), key=lambda b: (distance(b), b)):
+        counted = Counter(words[b])
+        if all(left[word] >= number for word, number in counted.items()):
+            labels[b] = 1
+            spend(counted)
+    return labels
+
+
+def block_weights(page: Page, n_gold: int) -> npt.NDArray[np.float64]:
+    """A block weighs as many words as it has, in proportion to its page's gold, so that the loss follows a mean
+    over pages of word-F1; a page that is nearly all furniture does not outweigh the others."""
+    words = np.minimum(page.counts[:, C_WORDS], 400).astype(np.float64)
+    gold = max(n_gold, 20)
+    return words / (gold + 0.3 * min(float(words.sum()), 3 * gold)) + 1e-4

@@ -1,0 +1,437 @@
+"""What a model needs to know of each block of a page: itself, its ancestors, its neighbours, its page.
+
+In go the arrays of `curate.kernels.html`, out comes a float32 matrix [blocks, FEATURES]. Sums over subtrees and
+windows come from prefix sums over blocks, so the cost is linear in blocks and elements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from curate.kernels import markup
+from curate.kernels.html import (
+    C_BOLD,
+    C_BULLETS,
+    C_CAPITALS,
+    C_CHARS,
+    C_CJK,
+    C_CODE,
+    C_COMMAS,
+    C_DIGITS,
+    C_LINK,
+    C_POSITION,
+    C_STOPS,
+    C_TITLE,
+    C_WORDS,
+    Page,
+)
+
+GROUPS = {
+    "p": "p",
+    "heading": "h1 h2 h3 h4 h5 h6",
+    "li": "li",
+    "cell": "td th",
+    "pre": "pre",
+    "blockquote": "blockquote",
+    "nav": "nav",
+    "header": "header",
+    "footer": "footer",
+    "aside": "aside",
+    "main": "main",
+    "article": "article",
+    "section": "section",
+    "form": "form fieldset",
+    "figure": "figure figcaption",
+    "button": "button",
+    "term": "dt dd",
+    "details": "details summary",
+    "table": "table",
+    "list": "ul ol menu dir",
+    "dialog": "dialog",
+    "address": "address",
+    "noscript": "noscript",
+    "div": "div",
+}
+"""Elements whose distance above a block is a feature."""
+FAR = 20
+"""Distances are cut here; FAR also means that there is no such ancestor."""
+LEVELS = 5
+OFFSETS = np.array([-3, -2, -1, 1, 2, 3])
+HINTS = [
+    "og_article",
+    "og_product",
+    "og_website",
+    "og_other",
+    "ld_product",
+    "ld_article",
+    "ld_forum",
+    "ld_list",
+    "ld_faq",
+    "ld_business",
+    "ld_breadcrumb",
+    "ld_recipe",
+    "wordpress",
+    "discourse",
+    "forum_software",
+    "mediawiki",
+    "docs_software",
+    "shop_software",
+    "site_builder",
+]
+"""Page-level flags that the caller reads from the head."""
+
+_OWN = [
+    "log_characters",
+    "words",
+    "word_length",
+    "digits",
+    "capitals",
+    "commas",
+    "stops",
+    "link_density",
+    "links",
+    "bold",
+    "breaks",
+    "title",
+    "code",
+    "bullets",
+    "images_before",
+    "cjk",
+    "ends_sentence",
+    "starts_upper",
+    "inputs_before",
+    "hidden",
+    "button",
+    "heading_level",
+    "tag",
+]
+_PLACE = [
+    "index",
+    "index_fraction",
+    "from_end",
+    "characters_fraction",
+    "byte_fraction",
+    "depth",
+    "since_h1",
+    "h1_seen",
+    "since_heading",
+    "last_heading_level",
+    "characters_since_heading",
+    "until_heading",
+]
+_LEVEL = ["characters", "blocks", "link_density", "stops", "place"]
+_BEST = ["in_best", "below_best", "after_best", "best_share"]
+_GROUP = [
+    "siblings",
+    "siblings_2",
+    "siblings_3",
+    "path_blocks",
+    "path_share",
+    "path_link_density",
+    "path_length",
+    "repeats",
+]
+_NEIGHBOUR = ["characters", "link_density", "stops", "heading", "same_parent", "same_path"]
+_WINDOW = ["characters", "link_density"]
+_PAGE = [
+    "characters",
+    "blocks",
+    "link_density",
+    "stops",
+    "p_share",
+    "li_share",
+    "cell_share",
+    "article_share",
+    "main_share",
+    "heading_share",
+    "articles",
+    "code_share",
+    "forum_nodes",
+    "product_nodes",
+    "comment_nodes",
+    "card_nodes",
+    "largest_path",
+    "cjk_share",
+]
+
+FEATURES: list[str] = [
+    *_OWN,
+    *(f"above_{name}" for name in GROUPS),
+    *(f"class_{name}" for name in markup.CLASS_NAMES),
+    *(f"text_{name}" for name in markup.TEXT_NAMES),
+    *_PLACE,
+    *(f"level{level}_{name}" for level in range(LEVELS) for name in _LEVEL),
+    *_BEST,
+    *_GROUP,
+    *(f"at{offset:+d}_{name}" for offset in OFFSETS for name in _NEIGHBOUR),
+    *(f"window{width}_{name}" for width in (5, 12) for name in _WINDOW),
+    *(f"page_{name}" for name in _PAGE),
+    *(f"hint_{name}" for name in HINTS),
+]
+N_FEATURES = len(FEATURES)
+N_GROUPS, N_CLASSES, N_TEXTS = len(GROUPS), len(markup.CLASS_NAMES), len(markup.TEXT_NAMES)
+GROUP_OF = np.full(len(markup.NAMES), -1, np.int8)
+for _index, _names in enumerate(GROUPS.values()):
+    for _name in _names.split():
+        GROUP_OF[markup.CODE[_name]] = _index
+G_P, G_HEADING, G_LI, G_CELL, G_MAIN, G_ARTICLE = (
+    list(GROUPS).index(name) for name in ("p", "heading", "li", "cell", "main", "article")
+)
+T_H1, T_H6, T_ARTICLE = markup.CODE["h1"], markup.CODE["h6"], markup.CODE["article"]
+B_FORUM, B_PRODUCT, B_COMMENT, B_CARD = (
+    markup.CLASS_NAMES.index(name) for name in ("forum", "product", "comment", "card")
+)
+
+
+@njit(cache=True, nogil=True)
+def _count_keys(keys):
+    """For each key, how often it occurs; and the index of its first occurrence (open addressing)."""
+    n = len(keys)
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    table, first = np.full(size, -1, np.int32), np.zeros(n, np.int32)
+    number = np.zeros(n, np.int32)
+    for i in range(n):
+        slot = (keys[i] * 0x9E3779B1 >> 7) & (size - 1)
+        while table[slot] >= 0 and keys[table[slot]] != keys[i]:
+            slot = (slot + 1) & (size - 1)
+        if table[slot] < 0:
+            table[slot] = i
+        first[i] = table[slot]
+        number[first[i]] += 1
+    return first, number
+
+
+@njit(cache=True, nogil=True)
+def _features(
+    tag, parent, node_bits, signature, first_block, last_block, block_node, counts, inline_bits, text_bits, text_hash,
+    hints, page_bytes,
+):  # fmt: skip
+    n, nodes = len(block_node), len(tag)
+    out = np.zeros((n, N_FEATURES), np.float32)
+    if n == 0:
+        return out
+    # Prefix sums over blocks: characters, link characters, stops, words.
+    sums = np.zeros((n + 1, 3), np.float64)
+    for b in range(n):
+        sums[b + 1, 0] = sums[b, 0] + counts[b, C_CHARS]
+        sums[b + 1, 1] = sums[b, 1] + counts[b, C_LINK]
+        sums[b + 1, 2] = sums[b, 2] + counts[b, C_STOPS] + counts[b, C_COMMAS]
+    total = max(sums[n, 0], 1.0)
+    # Per element: distances to ancestors by group and class word, depth, path hash, readability-like score.
+    groups = np.full((nodes, N_GROUPS), FAR, np.uint8)
+    classes = np.full((nodes, N_CLASSES), FAR, np.uint8)
+    depth, path = np.zeros(nodes, np.int32), np.zeros(nodes, np.int64)
+    np.zeros(nodes, np.int32)
+    forum, product, comment, card, articles = 0, 0, 0, 0, 0
+    for e in range(1, nodes):
+        up = parent[e]
+        for g in range(N_GROUPS):
+            groups[e, g] = min(groups[up, g] + 1, FAR)
+        for c in range(N_CLASSES):
+            classes[e, c] = min(classes[up, c] + 1, FAR)
+        if GROUP_OF[tag[e]] >= 0:
+            groups[e, GROUP_OF[tag[e]]] = 0
+        bits, c = node_bits[e], 0
+        while bits:
+            if bits & 1:
+                classes[e, c] = 0
+            bits >>= 1
+            c += 1
+        depth[e] = depth[up] + 1
+        path[e] = (path[up] * 1000003 + signature[e]) & 0xFFFFFFFFFFFF
+        forum += (node_bits[e] >> B_FORUM) & 1
+        product += (node_bits[e] >> B_PRODUCT) & 1
+        comment += (node_bits[e] >> B_COMMENT) & 1
+        card += (node_bits[e] >> B_CARD) & 1
+        articles += tag[e] == T_ARTICLE
+    score = np.zeros(nodes, np.float64)
+    for b in range(n):
+        e = block_node[b]
+        characters = counts[b, C_CHARS]
+        if characters < 25:
+            continue
+        plain = 1.0 - counts[b, C_LINK] / characters
+        worth = (1 + counts[b, C_COMMAS] + counts[b, C_STOPS] + min(characters / 100, 3)) * plain
+        score[parent[e]] += worth
+        score[parent[parent[e]]] += worth / 2
+    best = 0
+    for e in range(nodes):
+        inside = max(sums[last_block[e], 0] - sums[first_block[e], 0], 1.0)
+        score[e] *= 1 - (sums[last_block[e], 1] - sums[first_block[e], 1]) / inside
+        if score[e] > score[best]:
+            best = e
+    best_first, best_last = first_block[best], last_block[best]
+    # Repetition: siblings of one shape, blocks of one path, blocks of one text.
+    sibling_keys = np.empty(nodes, np.int64)
+    for e in range(nodes):
+        sibling_keys[e] = (np.int64(parent[e]) << 32) ^ signature[e]
+    sibling_first, sibling_number = _count_keys(sibling_keys)
+    path_keys = np.empty(n, np.int64)
+    for b in range(n):
+        path_keys[b] = path[block_node[b]]
+    path_first, path_number = _count_keys(path_keys)
+    text_first, text_number = _count_keys(text_hash)
+    path_sums = np.zeros((n, 2), np.float64)
+    largest_path = 0.0
+    shares = np.zeros(8, np.float64)
+    for b in range(n):
+        characters, e = counts[b, C_CHARS], block_node[b]
+        path_sums[path_first[b], 0] += characters
+        path_sums[path_first[b], 1] += counts[b, C_LINK]
+        largest_path = max(largest_path, path_sums[path_first[b], 0])
+        shares[0] += characters if groups[e, G_P] < FAR else 0
+        shares[1] += characters if groups[e, G_LI] < FAR else 0
+        shares[2] += characters if groups[e, G_CELL] < FAR else 0
+        shares[3] += characters if groups[e, G_ARTICLE] < FAR else 0
+        shares[4] += characters if groups[e, G_MAIN] < FAR else 0
+        shares[5] += characters if groups[e, G_HEADING] < FAR else 0
+        shares[6] += counts[b, C_CODE]
+        shares[7] += counts[b, C_CJK]
+    next_heading = np.full(n, 99, np.int32)
+    for b in range(n - 2, -1, -1):
+        heading = T_H1 <= tag[block_node[b + 1]] <= T_H6
+        next_heading[b] = 1 if heading else min(next_heading[b + 1] + 1, 99)
+    since_h1, since_heading, heading_level, heading_at = 0, 99, 0, 0.0
+    h1_seen = False
+    for b in range(n):
+        row, own, e = out[b], counts[b], block_node[b]
+        characters = max(own[C_CHARS], 1)
+        level = tag[e] - T_H1 + 1 if T_H1 <= tag[e] <= T_H6 else 0
+        f = 0
+        row[f] = np.log(characters)
+        row[f + 1] = own[C_WORDS]
+        row[f + 2] = characters / max(own[C_WORDS], 1)
+        row[f + 3] = own[C_DIGITS] / characters
+        row[f + 4] = own[C_CAPITALS] / characters
+        row[f + 5] = own[C_COMMAS]
+        row[f + 6] = own[C_STOPS]
+        row[f + 7] = own[C_LINK] / characters
+        row[f + 8] = own[7]
+        row[f + 9] = own[C_BOLD] / characters
+        row[f + 10] = own[9]
+        row[f + 11] = own[C_TITLE] / max(own[C_WORDS], 1)
+        row[f + 12] = own[C_CODE] / characters
+        row[f + 13] = own[C_BULLETS]
+        row[f + 14] = own[13]
+        row[f + 15] = own[C_CJK] / characters
+        row[f + 16] = own[15]
+        row[f + 17] = own[16]
+        row[f + 18] = own[18]
+        row[f + 19] = own[19]
+        row[f + 20] = own[20]
+        row[f + 21] = level
+        row[f + 22] = tag[e]
+        f += 23
+        for g in range(N_GROUPS):
+            row[f + g] = groups[e, g]
+        f += N_GROUPS
+        for c in range(N_CLASSES):
+            row[f + c] = 0 if (inline_bits[b] >> c) & 1 else classes[e, c]
+        f += N_CLASSES
+        for t in range(N_TEXTS):
+            row[f + t] = (text_bits[b] >> t) & 1
+        f += N_TEXTS
+        if level:
+            since_heading, heading_level, heading_at = 0, level, sums[b, 0]
+        if level == 1:
+            h1_seen, since_h1 = True, 0
+        row[f] = b
+        row[f + 1] = b / n
+        row[f + 2] = n - b
+        row[f + 3] = sums[b, 0] / total
+        row[f + 4] = own[C_POSITION] / page_bytes
+        row[f + 5] = depth[e]
+        row[f + 6] = since_h1
+        row[f + 7] = h1_seen
+        row[f + 8] = since_heading
+        row[f + 9] = heading_level
+        row[f + 10] = np.log(1 + sums[b, 0] - heading_at)
+        row[f + 11] = next_heading[b]
+        f += 12
+        since_h1 += 1
+        since_heading = min(since_heading + 1, 99)
+        # Containers: the ancestors that hold more blocks than the one below.
+        up, first, last = e, b, b + 1
+        for _ in range(LEVELS):
+            while up > 0 and last_block[up] - first_block[up] <= last - first:
+                up = parent[up]
+            first, last = min(first_block[up], b), max(last_block[up], b + 1)
+            if up == 0:
+                first, last = 0, n
+            inside = max(sums[last, 0] - sums[first, 0], 1.0)
+            row[f] = np.log(inside)
+            row[f + 1] = last - first
+            row[f + 2] = (sums[last, 1] - sums[first, 1]) / inside
+            row[f + 3] = 100 * (sums[last, 2] - sums[first, 2]) / inside
+            row[f + 4] = (b - first) / (last - first)
+            f += 5
+        row[f] = best_first <= b < best_last
+        row[f + 1] = max(depth[e] - depth[best], -1)
+        row[f + 2] = 0 if best_first <= b < best_last else (b - best_last + 1 if b >= best_last else b - best_first)
+        row[f + 3] = (sums[best_last, 0] - sums[best_first, 0]) / total
+        f += 4
+        up = e
+        for k in range(3):
+            row[f + k] = sibling_number[sibling_first[up]] if up else 0
+            up = parent[up]
+        k = path_first[b]
+        inside = max(path_sums[k, 0], 1.0)
+        row[f + 3] = path_number[k]
+        row[f + 4] = inside / total
+        row[f + 5] = path_sums[k, 1] / inside
+        row[f + 6] = inside / path_number[k]
+        row[f + 7] = text_number[text_first[b]]
+        f += 8
+        for offset in OFFSETS:
+            other = b + offset
+            if 0 <= other < n:
+                there = max(counts[other, C_CHARS], 1)
+                row[f] = np.log(there)
+                row[f + 1] = counts[other, C_LINK] / there
+                row[f + 2] = counts[other, C_STOPS]
+                row[f + 3] = T_H1 <= tag[block_node[other]] <= T_H6
+                row[f + 4] = parent[block_node[other]] == parent[e]
+                row[f + 5] = path_keys[other] == path_keys[b]
+            else:
+                row[f] = row[f + 1] = -1
+            f += 6
+        for width in (5, 12):
+            first, last = max(b - width, 0), min(b + width + 1, n)
+            inside = max(sums[last, 0] - sums[first, 0], 1.0)
+            row[f] = np.log(inside / (last - first))
+            row[f + 1] = (sums[last, 1] - sums[first, 1]) / inside
+            f += 2
+        row[f] = np.log(total)
+        row[f + 1] = n
+        row[f + 2] = sums[n, 1] / total
+        row[f + 3] = 100 * sums[n, 2] / total
+        row[f + 4] = shares[0] / total
+        row[f + 5] = shares[1] / total
+        row[f + 6] = shares[2] / total
+        row[f + 7] = shares[3] / total
+        row[f + 8] = shares[4] / total
+        row[f + 9] = shares[5] / total
+        row[f + 10] = articles
+        row[f + 11] = shares[6] / total
+        row[f + 12] = forum
+        row[f + 13] = product
+        row[f + 14] = comment
+        row[f + 15] = card
+        row[f + 16] = largest_path / total
+        row[f + 17] = shares[7] / total
+        f += 18
+        for h in range(len(hints)):
+            row[f + h] = hints[h]
+    return out
+
+
+def features(page: Page, hints: npt.NDArray[np.float32], page_bytes: int) -> npt.NDArray[np.float32]:
+    """[blocks, FEATURES] of a scanned page; `hints` are its HINTS, `page_bytes` its size."""
+    return _features(  # type: ignore[no-any-return]
+        page.tag, page.parent, page.bits, page.signature, page.first_block, page.last_block, page.node, page.counts,
+        page.inline_bits, page.text_bits, page.text_hash, hints, page_bytes,
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""The engine `blocks`: a small model over a page's blocks says which of them are its content.
+
+A page is scanned once into blocks; boosted trees give each block a probability; a second, smaller model looks at
+the probabilities around it; then the blocks are chosen that make the expected word-F1 of the page largest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.kernels.block_context import context_features
+from curate.kernels.block_features import features
+from curate.kernels.html import C_WORDS, Page, scan
+from curate.kernels.trees import Trees, parse_lightgbm, score
+from curate.stages.extract.engines import Extracted, Options
+from curate.stages.extract.hints import read_hints
+from curate.stages.extract.metadata import read_metadata, read_metas
+from curate.stages.extract.structure import Structure, write_text
+
+MODEL_FILES = ("blocks.txt", "blocks_context.txt")
+MODELS = Path(__file__).parents[3] / "classifiers" / "models"
+"""Where `python -m classifiers train blocks` leaves the models."""
+MIN_TABLE_SHARE = 0.5
+"""A table of which more than this share of the words was chosen is kept whole."""
+MIN_DESCRIPTION = 80
+"""Characters; a shorter JSON-LD description adds nothing to a page."""
+_WORD = re.compile(r"\w+")
+
+
+@cache
+def load_models(folder: Path = MODELS) -> tuple[Trees, Trees]:
+    """Both models, read once in a process."""
+    first, second = (parse_lightgbm((folder / name).read_text()) for name in MODEL_FILES)
+    return first, second
+
+
+def model_fingerprint() -> str:
+    """SHA-256 of the model files."""
+    digest = hashlib.sha256()
+    for name in MODEL_FILES:
+        digest.update((MODELS / name).read_bytes())
+    return digest.hexdigest()
+
+
+def extract_blocks(html: str, options: Options) -> Extracted:
+    """The page's text by learned choice of blocks."""
+    source = html.encode("utf-8", "replace")
+    metas = read_metas(html)
+    said = read_metadata(html, metas)
+    page = scan(source)
+    probabilities = block_probabilities(page, read_hints(html, metas), len(source))
+    keep = choose(probabilities, np.maximum(page.counts[:, C_WORDS], MIN_WORDS))
+    keep = whole_tables(page, keep)
+    text = write_text(source, page, np.flatnonzero(keep), options.format == "markdown")
+    if said.structured and len(said.structured) >= MIN_DESCRIPTION:
+        text = _with_description(text, said.structured)
+    return Extracted(text, said, int(keep.sum()))
+
+
+MIN_WORDS = 0.2
+"""What a block without words weighs when blocks are chosen."""
+
+
+def block_probabilities(page: Page, hints: npt.NDArray[np.float32], n_bytes: int) -> npt.NDArray[np.float64]:
+    """For each block the probability that it is content."""
+    first, second = load_models()
+    rows = features(page, hints, n_bytes)
+    alone = score(first, rows)
+    return 1 / (1 + np.exp(-score(second, context_features(page, rows, alone))))
+
+
+def choose(probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """The blocks that make the expected F1 largest: the k most probable, for the best k.
+
+    With w the words and p the probability of a block, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w).
+    """
+    keep = np.zeros(len(probabilities), np.bool_)
+    if not len(probabilities):
+        return keep
+    order = np.argsort(-probabilities, kind="stable")
+    content = probabilities * weights
+    expected = 2 * np.cumsum(content[order]) / (np.cumsum(weights[order]) + content.sum() + 1e-9)
+    keep[order[: int(np.argmax(expected)) + 1]] = True
+    return keep
+
+
+def whole_tables(page: Page, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """`keep`, with every cell of a table of which most words were chosen."""
+    structure = Structure(page)
+    tables = np.array([structure.of(node).table for node in page.node.tolist()], np.int64)
+    if not tables.any():
+        return keep
+    words = page.counts[:, C_WORDS]
+    inside = np.bincount(tables, words)
+    chosen = np.bincount(tables, words * keep)
+    whole = chosen > MIN_TABLE_SHARE * inside
+    whole[0] = False
+    return keep | whole[tables]
+
+
+def _with_description(text: str, description: str) -> str:
+    """The text, and after it the description of the page's JSON-LD where the text says less than half of it."""
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", description)).strip()
+    words = _WORD.findall(plain.lower())
+    known = set(_WORD.findall(text.lower()))
+    missing = sum(word not in known for word in words)
+    return f"{text}\n{plain}".lstrip() if words and missing > len(words) / 2 else text

@@ -1,0 +1,230 @@
+"""Chosen blocks as text: headings, lists, tables, code, quotes and formulas in their places.
+
+In go a scanned page and the blocks chosen, out comes plain text (one line a paragraph, as language-model pipelines
+expect) or Markdown. Only chosen blocks are walked; what an element means is found once for each element.
+"""
+
+from __future__ import annotations
+
+import html as entities
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.kernels import markup
+from curate.kernels.html import IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, TEXT, Page
+from curate.kernels.html_text import FORMULA, emit
+from curate.stages.extract.formulas import to_tex
+
+_T = markup.CODE
+_H1, _H6 = _T["h1"], _T["h6"]
+_LISTS = frozenset({_T["ul"], _T["ol"], _T["menu"], _T["dir"]})
+_CELLS = frozenset({_T["td"], _T["th"]})
+_LANGUAGE = re.compile(rb"(?:language|lang|brush:|highlight(?:-source)?|sourceCode|src)[-\s]\s*([A-Za-z][\w+#]{0,15})")
+_LINE_NUMBERS = re.compile(r"[\d\s]+")
+_FORMULA = chr(FORMULA)
+MAX_CELL_BLOCKS = 6
+"""A table with a cell of more chosen blocks than this lays out the page; its cells are read as running text."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an element's ancestors make of its text; an element's number, or 0 for none."""
+
+    heading: int = 0
+    lists: int = 0
+    ordered: bool = False
+    item: int = 0
+    cell: int = 0
+    row: int = 0
+    table: int = 0
+    preformatted: bool = False
+    quoted: int = 0
+
+
+class Structure:
+    """The contexts of a page's elements, each found once."""
+
+    def __init__(self, page: Page) -> None:
+        self.tags: list[int] = page.tag.tolist()
+        self.parents: list[int] = page.parent.tolist()
+        self._known: dict[int, Context] = {0: Context()}
+
+    def of(self, element: int) -> Context:
+        chain = []
+        while element not in self._known:
+            chain.append(element)
+            element = self.parents[element]
+        context = self._known[element]
+        for element in reversed(chain):
+            context = self._known[element] = self._below(context, element)
+        return context
+
+    def _below(self, above: Context, element: int) -> Context:
+        tag = self.tags[element]
+        if _H1 <= tag <= _H6:
+            return replace(above, heading=tag - _H1 + 1)
+        if tag in _LISTS:
+            return replace(above, lists=above.lists + 1, ordered=tag == _T["ol"])
+        if tag in (_T["li"], _T["dt"], _T["dd"]):
+            return replace(above, item=element)
+        if tag in _CELLS:
+            return replace(above, cell=element, lists=0, item=0)
+        if tag == _T["tr"]:
+            return replace(above, row=element)
+        if tag == _T["table"]:
+            return replace(above, table=element, row=0, cell=0)
+        if tag == _T["pre"]:
+            return replace(above, preformatted=True)
+        if tag == _T["blockquote"]:
+            return replace(above, quoted=above.quoted + 1)
+        return above
+
+
+@dataclass
+class _Line:
+    text: str
+    context: Context
+    block: int
+
+
+def write_text(source: bytes, page: Page, chosen: npt.NDArray[np.int64], markdown: bool = False) -> str:
+    """The text of the blocks `chosen` (ascending) of the page scanned from `source`."""
+    structure = Structure(page)
+    nodes = page.node[chosen].tolist()
+    contexts = [structure.of(node) for node in nodes]
+    preformatted = np.array([context.preformatted for context in contexts], np.bool_)
+    texts = _texts(source, page, chosen, preformatted)
+    lines = []
+    for index, (text, context) in enumerate(zip(texts, contexts, strict=True)):
+        if context.preformatted:
+            text = text.removeprefix("\n").rstrip("\n")
+            if _LINE_NUMBERS.fullmatch(text) and "\n" in text:
+                continue
+        if text.strip():
+            lines.append(_Line(text, context, index))
+    layout = _layout_tables(lines)
+    out: list[str] = []
+    rows = _row_cells(structure, {line.context.row for line in lines}) if any(x.context.row for x in lines) else {}
+    at, last_item, last_table = 0, 0, 0
+    while at < len(lines):
+        line = lines[at]
+        context = line.context
+        if context.row and context.table not in layout and context.row in rows:
+            stop = at
+            while stop < len(lines) and lines[stop].context.row == context.row:
+                stop += 1
+            out.append(_row(lines[at:stop], rows[context.row], structure, markdown, context.table != last_table))
+            last_table, at = context.table, stop
+            continue
+        last_table = 0
+        out.append(_paragraph(line, markdown, context.item != last_item, source, page, int(chosen[line.block])))
+        last_item = context.item or last_item
+        at += 1
+    return ("\n\n" if markdown else "\n").join(out) if not markdown else _join_markdown(out)
+
+
+def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], preformatted: npt.NDArray[np.bool_]) -> list[str]:
+    raw, offsets = emit(source, page, chosen, preformatted)
+    bounds = offsets.tolist()
+    pieces = [raw[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(bounds)]
+    if b"&" in raw:
+        pieces = [entities.unescape(piece) if "&" in piece else piece for piece in pieces]
+    pieces = [
+        piece if pre else piece.replace("\xa0", " ") for piece, pre in zip(pieces, preformatted.tolist(), strict=True)
+    ]
+    if raw.find(FORMULA) < 0:
+        return pieces
+    return [
+        _with_formulas(piece, source, page, int(block)) if _FORMULA in piece else piece
+        for piece, block in zip(pieces, chosen, strict=True)
+    ]
+
+
+def _with_formulas(piece: str, source: bytes, page: Page, block: int) -> str:
+    """The piece with each FORMULA replaced by its TeX; a formula given twice in a row is written once."""
+    segments = range(int(page.first_segment[block]), int(page.first_segment[block + 1]))
+    kinds = [int(page.kind[s]) for s in segments]
+    spoken = [s for s, kind in zip(segments, kinds, strict=True) if kind > TEXT + 1]
+    written: list[str] = []
+    for index, s in enumerate(spoken):
+        kind = int(page.kind[s])
+        tex = to_tex(kind, source[int(page.start[s]) : int(page.end[s])].decode("utf-8", "replace"))
+        following = int(page.kind[spoken[index + 1]]) if index + 1 < len(spoken) else -1
+        if kind == SHADOW_MATHML and following in (SCRIPT_TEX, SCRIPT_TEX_DISPLAY):
+            tex = ""
+        if kind == IMAGE_TEX and index and tex.strip("$") == written[-1].strip("$"):
+            tex = ""
+        written.append(tex)
+    parts = piece.split(_FORMULA)
+    return "".join(part + tex for part, tex in zip(parts, [*written, ""], strict=False))
+
+
+def _layout_tables(lines: Sequence[_Line]) -> set[int]:
+    """Tables that lay out the page: a cell of theirs has many blocks, a heading or code."""
+    blocks: dict[int, int] = {}
+    found = set()
+    for line in lines:
+        cell = line.context.cell
+        if cell:
+            blocks[cell] = blocks.get(cell, 0) + 1
+            if blocks[cell] > MAX_CELL_BLOCKS or line.context.heading or line.context.preformatted:
+                found.add(line.context.table)
+    return found
+
+
+def _row_cells(structure: Structure, rows: set[int]) -> dict[int, list[int]]:
+    """For each row wanted, its cells in order, empty ones too."""
+    found: dict[int, list[int]] = {row: [] for row in rows if row}
+    for element, tag in enumerate(structure.tags):
+        if tag in _CELLS and structure.parents[element] in found:
+            found[structure.parents[element]].append(element)
+    return found
+
+
+def _row(lines: Sequence[_Line], cells: list[int], structure: Structure, markdown: bool, first: bool) -> str:
+    texts: dict[int, list[str]] = {cell: [] for cell in cells}
+    for line in lines:
+        texts.setdefault(line.context.cell, []).append(line.text.replace("\n", " "))
+    columns = [" ".join(pieces) for pieces in texts.values()]
+    if not markdown:
+        return " | ".join(columns) if len(columns) > 1 else columns[0]
+    row = "| " + " | ".join(column.replace("|", r"\|") for column in columns) + " |"
+    return row + "\n|" + " --- |" * len(columns) if first else row
+
+
+def _paragraph(line: _Line, markdown: bool, starts_item: bool, source: bytes, page: Page, block: int) -> str:
+    context, text = line.context, line.text
+    if not markdown:
+        return "- " + text if context.item and context.lists and starts_item else text
+    if context.preformatted:
+        start = int(page.start[page.first_segment[block]])
+        found = _LANGUAGE.findall(source[max(start - 300, 0) : start])
+        fence = "```" if "```" not in text else "````"
+        text = f"{fence}{found[-1].decode().lower() if found else ''}\n{text}\n{fence}"
+    elif context.heading:
+        text = "#" * context.heading + " " + text.replace("\n", " ")
+    elif context.item and context.lists:
+        indent = "  " * (context.lists - 1)
+        text = indent + ("- " if starts_item else "  ") + text.replace("\n", "\n" + indent + "  ")
+    if context.quoted:
+        text = "\n".join("> " * context.quoted + part for part in text.split("\n"))
+    return text
+
+
+_TIGHT = re.compile(r"^\s*(?:- |\|)")
+
+
+def _join_markdown(parts: Sequence[str]) -> str:
+    """Paragraphs apart, items of a list and rows of a table together."""
+    out: list[str] = []
+    for part in parts:
+        if out:
+            tight = _TIGHT.match(part) and _TIGHT.match(out[-1]) and part.lstrip()[0] == out[-1].lstrip()[0]
+            out.append("\n" if tight else "\n\n")
+        out.append(part)
+    return "".join(out)
