@@ -17,11 +17,13 @@ import numpy.typing as npt
 from curate.kernels.block_context import context_features
 from curate.kernels.block_features import features
 from curate.kernels.html import C_WORDS, Page, scan
+from curate.kernels.html_text import innermost
+from curate.kernels.markup import CODE
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_metadata, read_metas
-from curate.stages.extract.structure import Structure, write_text
+from curate.stages.extract.structure import write_text
 
 MODEL_FILES = ("blocks.txt", "blocks_context.txt")
 MODELS = Path(__file__).parents[3] / "classifiers" / "models"
@@ -92,8 +94,7 @@ def choose(probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float
 
 def whole_tables(page: Page, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """`keep`, with every cell of a table of which most words were chosen."""
-    structure = Structure(page)
-    tables = np.array([structure.of(node).table for node in page.node.tolist()], np.int64)
+    tables = innermost(page.tag, page.parent, CODE["table"])[page.node]
     if not tables.any():
         return keep
     words = page.counts[:, C_WORDS]
@@ -101,7 +102,8 @@ def whole_tables(page: Page, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool
     chosen = np.bincount(tables, words * keep)
     whole = chosen > MIN_TABLE_SHARE * inside
     whole[0] = False
-    return keep | whole[tables]
+    kept: npt.NDArray[np.bool_] = keep | whole[tables]
+    return kept
 
 
 def _with_description(text: str, description: str) -> str:

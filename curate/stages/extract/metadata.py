@@ -13,13 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_META = re.compile(r"<meta\s([^>]{1,4000})>", re.IGNORECASE)
-_LINK = re.compile(r"<(?:link|a)\s([^>]{0,1000}?\blicense\b[^>]{0,1000})>", re.IGNORECASE)
+_META = re.compile(r"<(?:meta|META|Meta)\s([^>]{1,4000})>")
+_REL = re.compile(r"""\brel\s{0,3}=\s{0,3}["']?[\w\s-]{0,60}$""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([a-zA-Z:_-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _TITLE = re.compile(r"<title\b[^>]{0,1000}>([^<]{1,2000})", re.IGNORECASE)
 _HTML = re.compile(r"<html\b([^>]{0,4000})>", re.IGNORECASE)
 _HEADING = re.compile(r"<h1\b[^>]{0,1000}>(.{1,2000}?)</h1", re.IGNORECASE | re.DOTALL)
-_JSON_LD = re.compile(r"<script\b[^>]{0,500}application/ld\+json[^>]{0,500}>(.{2,500000}?)</script", re.I | re.DOTALL)
+_JSON_LD = re.compile(r"<script\b[^>]{0,500}application/ld\+json[^>]{0,500}>")
+MAX_JSON_LD = 500_000
+"""Characters; a longer block of JSON-LD is passed over."""
+MAX_LICENSE_MENTIONS = 200
+"""Places of the word in a page that are looked at for a licence link."""
 _CREATIVE_COMMONS = re.compile(
     r"""<a\s[^>]{0,1000}?href\s*=\s*["']?(https?://creativecommons\.org/(?:licenses|publicdomain)/[^"'\s>]+)""", re.I
 )
@@ -133,8 +137,9 @@ def read_metas(html: str) -> dict[str, str]:
 def _json_ld(html: str) -> Iterator[dict[str, Any]]:
     """The typed objects of the page's JSON-LD, outermost first; what is not JSON is passed over."""
     for match in _JSON_LD.finditer(html):
+        end = html.find("</script", match.end(), match.end() + MAX_JSON_LD)
         try:
-            pending: list[Any] = [json.loads(match[1].strip(), strict=False)]
+            pending: list[Any] = [json.loads(html[match.end() : max(end, match.end())], strict=False)]
         except (ValueError, RecursionError):
             continue
         for _ in range(200):
@@ -194,11 +199,16 @@ def _language(declared: str | None) -> str | None:
 
 
 def _license(html: str, metas: dict[str, str], ld: list[dict[str, Any]]) -> str | None:
-    for match in _LINK.finditer(html) if "license" in html else ():
-        attributes = _attributes(match[1])
-        if "license" in attributes.get("rel", "").lower().split() and attributes.get("href"):
-            return attributes["href"]
-    if granted := _CREATIVE_COMMONS.search(html):
+    at = -1
+    for _ in range(MAX_LICENSE_MENTIONS):
+        at = html.find("license", at + 1)
+        if at < 0:
+            break
+        if _REL.search(html, max(at - 80, 0), at):
+            tag = html[html.rfind("<", max(at - 2000, 0), at) : html.find(">", at, at + 2000)]
+            if target := _attributes(tag).get("href"):
+                return target
+    if "creativecommons.org/" in html and (granted := _CREATIVE_COMMONS.search(html)):
         return entities.unescape(granted[1])
     return _ld_text(ld, "license") or metas.get("dc.rights") or metas.get("dcterms.license")
 
