@@ -1,0 +1,1 @@
+"""Tokens: training a tokenizer, splitting documents, writing token shards."""
