@@ -200,7 +200,7 @@ class MiniServer:
         """What a crawler must survive: loops, lies, leaks to private places, endless and broken bodies."""
         html = [("Content-Type", "text/html")]
         if name.startswith("loop"):
-            return Answer(302, [("Location", f"/trap/loop{len(name)}x"), *html], b"")
+            return Answer(302, [("Location", f"/trap/{name}x"), *html], b"")
         if name == "private":
             return Answer(302, [("Location", f"http://127.0.0.1:{self.port}/collinfo.json"), *html], b"")
         if name == "metadata":

@@ -118,6 +118,7 @@ class Crawler:
     def _employ(self, host: str) -> None:
         if host not in self.hosts and len(self.hosts) >= self.limits.max_hosts:
             return
+        self._host(host)
         for number in range(self.limits.per_host):
             if (host, number) not in self._workers:
                 self._workers[host, number] = asyncio.create_task(self._work(host))

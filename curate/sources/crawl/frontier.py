@@ -34,7 +34,8 @@ class Frontier:
 
     def __init__(self, path: Path) -> None:
         self._base = sqlite3.connect(path)
-        self._base.executescript(TABLES)
+        # A power cut may cost the last pages, which are then fetched again; a killed process costs none.
+        self._base.executescript("pragma journal_mode=wal; pragma synchronous=normal;" + TABLES)
         self._base.execute("update urls set state = 'queued' where state = 'taken'")
 
     def close(self) -> None:
