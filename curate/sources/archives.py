@@ -30,6 +30,9 @@ _ARC = re.compile(
 _HEADER_END = re.compile(rb"\n\r*\n")
 _VERSION = re.compile(rb"WARC/\d", re.IGNORECASE)
 _FIELD = re.compile(rb"\n([^:\n]+):([^\n]*)")
+_FEW = re.compile(rb"\n(warc-type|warc-target-uri|content-length):([^\n]*)", re.IGNORECASE)
+"""What is asked of a record that is no page: two in three."""
+_CONTENT = re.compile(rb"\nwarc-type:[ \t]*(?:response|conversion)", re.IGNORECASE)
 _FOLD = re.compile(rb"\r*\n[ \t]+")
 
 
@@ -173,7 +176,7 @@ def read_record(stream: Stream, limit: int) -> tuple[Record | None, str | None]:
         header, whole = _header(stream)
         if header is None:
             return None, f"a WARC header of more than {MAX_HEADER} bytes"
-        fields = parse_fields(header)
+        fields = parse_fields(header, _FIELD if _CONTENT.search(header) else _FEW)
         record = Record(text(fields.get(b"warc-type", b"unknown")).lower(), fields, None)
         if not whole:
             record.block, record.missing = b"", int(_declared(fields) or 1)
@@ -263,12 +266,12 @@ def _rest(stream: Stream, limit: int) -> bytes:
 # ---------------------------------------------------------------------------------------- header fields
 
 
-def parse_fields(header: bytes) -> Fields:
+def parse_fields(header: bytes, field: re.Pattern[bytes] = _FIELD) -> Fields:
     """Header fields by lower-case name, of WARC and of HTTP; the first line is not one. A folded line goes on its
-    field; a repeated field's values are joined by a comma."""
+    field; a repeated field's values are joined by a comma. `field` finds the fields that are asked for."""
     if b"\n " in header or b"\n\t" in header:
         header = _FOLD.sub(b" ", header)
-    found = _FIELD.findall(header)
+    found = field.findall(header)
     fields = {name.strip().lower(): value.strip() for name, value in found}
     if len(fields) < len(found):
         fields = {}

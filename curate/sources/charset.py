@@ -74,8 +74,9 @@ _PRESCAN = 1024
 _HEAD = 64 * 1024
 """Bytes in which a parser may still meet one and start again ("change the encoding")."""
 _TAG = re.compile(
-    rb"<!--(?:.*?-->|>|->)|<meta[\s/](?P<meta>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)"
-    rb"|<(?:script|style|title|textarea|xmp|noframes)(?=[\s/>])[^>]*>.*?</|(?P<end><body[\s/>])",
+    # What is left open goes to the end, which also keeps the search linear.
+    rb"<!--(?:>|->|.*?-->|.*)|<meta[\s/](?P<meta>(?:[^>\"']|\"[^\"]*(?:\"|\Z)|'[^']*(?:'|\Z))*)"
+    rb"|<(?:script|style|title|textarea|xmp|noframes)(?=[\s/>])[^>]*>(?:.*?</|.*)|(?P<end><body[\s/>])",
     re.DOTALL | re.IGNORECASE,
 )
 _PLAIN_META = re.compile(
@@ -84,7 +85,7 @@ _PLAIN_META = re.compile(
     re.IGNORECASE,
 )
 """The declaration as nearly all pages write it."""
-_HIDES = re.compile(rb"<!--|<(?:script|style|title|textarea|xmp|noframes|meta)[\s/>]", re.IGNORECASE)
+_HIDES = re.compile(rb"<(?:script|style|title|textarea|xmp|noframes)[\s/>]", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([^\s=/>\"']+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?")
 _CHARSET = re.compile(rb"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;\"']+))", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"']{1,60})[\"']", re.IGNORECASE)
@@ -183,8 +184,7 @@ def declared(body: bytes) -> str | None:
 
 def _meta(head: bytes) -> str | None:
     plain = _PLAIN_META.search(head)
-    # No other declaration before it, and nothing that it could stand in without being one.
-    if plain and not _HIDES.search(head, 0, plain.start()) and encoding_name(plain[1].decode()):
+    if plain and encoding_name(plain[1].decode()) and _in_the_open(head[: plain.start()]):
         return plain[1].decode()
     for tag in _TAG.finditer(head):
         if tag["end"] and tag.start() > _PRESCAN:
@@ -201,6 +201,14 @@ def _meta(head: bytes) -> str | None:
         if label and encoding_name(label.decode("latin-1")):
             return label.decode("latin-1")
     return None
+
+
+def _in_the_open(before: bytes) -> bool:
+    """Whether what follows is surely markup, and the first declaration there is."""
+    if b"charset" in before.lower() or before.rfind(b"<!--") > before.rfind(b"-->"):
+        return False
+    hiding = [match.end() for match in _HIDES.finditer(before)]
+    return not hiding or b"</" in before[hiding[-1] :]
 
 
 # ---------------------------------------------------------------------------------------- what the bytes say

@@ -62,6 +62,8 @@ class Made:
 
 def page(record: Record, source: str, limit: int) -> Made | SkippedRecord | Failure:
     """A record as a row of PAGE, or why it is none. `limit`: bytes of a decoded page at most."""
+    if record.damage:
+        return _fail(record, source)
     if record.type != "response":
         return _skip(record, source, record.type)
     if record.block is None:
@@ -106,6 +108,8 @@ def page(record: Record, source: str, limit: int) -> Made | SkippedRecord | Fail
 
 def extracted_text(record: Record, source: str, limit: int) -> Made | SkippedRecord | Failure:
     """A WET record as a row of TEXT, or why it is none."""
+    if record.damage:
+        return _fail(record, source)
     if record.type != "conversion":
         return _skip(record, source, record.type)
     if record.block is None:
@@ -202,5 +206,7 @@ def _skip(record: Record, source: str, reason: str) -> SkippedRecord:
 def _fail(record: Record, source: str, error: str | None = None) -> Failure:
     url = record_url(record.fields)
     name = record.fields.get(b"warc-record-id")
+    if record.damage and record.type not in ("response", "conversion"):
+        name = None  # it would have been no document
     error = error or record.damage or f"a record of {record.oversized} bytes is over the limit for a page"
     return Failure(source, record.offset, record.length, url, document_id(name) if name else None, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,11 @@ def test_the_crawl_is_read_in_the_encodings_that_were_verified(shared_data: Path
                         wrong += encoding_name(verified) != row["charset"]
     assert right > 3000
     assert wrong / (right + wrong) < 0.002
+
+
+@pytest.mark.parametrize("hostile", ["<!--", '<meta x="', "<script>", "<meta a='", "<title>", "<meta charset=x "])
+def test_a_hostile_head_costs_little(hostile: str) -> None:
+    head = (hostile * 20_000).encode() + b"<meta charset=koi8-r>"
+    start = time.process_time()
+    declared(head)
+    assert time.process_time() - start < 1
