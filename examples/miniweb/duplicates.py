@@ -45,7 +45,13 @@ def near(page: Page, site: Site, number: int, target: float, kind: str, world: W
         sentences = SENTENCE.split(twin.blocks[at].text)
         if any(value in sentences[k] for value in planted):
             continue
-        sentences[k] = writer.colour(colour)
+        if target >= 0.9:
+            # One word for another costs five shingles; a sentence would already be too much.
+            words = sentences[k].split(" ")
+            words[len(words) // 2] = rng.choice(["later", "elsewhere", "again", "rarely", "often"])
+            sentences[k] = " ".join(words)
+        else:
+            sentences[k] = writer.colour(colour)
         twin.blocks[at] = Block("p", " ".join(sentences))
         similarity = jaccard(original, shingles(twin.gold()))
     twin.jaccard = similarity
