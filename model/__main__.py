@@ -5,26 +5,37 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from typing import Any
 
 COMMANDS = {
     "ablate": ("model.ablate", "run the arms of an ablation, train, evaluate, report"),
+    "evaluate": ("model.commands:evaluate", "bits per byte, tasks, memorisation of a trained model"),
+    "export": ("model.commands:export", "write a trained model as transformers and lm-eval read it"),
     "fit": ("model.fit", "fit a scaling law to a CSV of runs"),
     "mixture": ("model.mixture_command", "fit a mixture law to proxy runs"),
+    "sample": ("model.commands:sample", "continue a text"),
+    "train": ("model.commands:train", "train a model on token shards"),
 }
-"""Command → its module, which has `add_arguments(parser)` and `run(args) -> int`, and its line of help. Only the
-module that is asked for is imported: some of them bring torch."""
+"""Command → its module (or `module:object`), which has `add_arguments(parser)` and `run(args) -> int`, and its line of
+help. Only the module that is asked for is imported: some of them bring torch."""
+
+
+def _find(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m model", description="Train small models; judge data by them")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, line) in COMMANDS.items():
+    for name, (_, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line)
         if argv[:1] == [name]:
-            importlib.import_module(module).add_arguments(command)
+            _find(name).add_arguments(command)
     args = parser.parse_args(argv)
-    return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+    return int(_find(args.command).run(args))
 
 
 if __name__ == "__main__":

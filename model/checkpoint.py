@@ -33,9 +33,10 @@ class CheckpointError(RuntimeError):
 
 def random_state() -> dict[str, Any]:
     """All random number generators' states."""
+    name, keys, *rest = np.random.get_state()
     state: dict[str, Any] = {
         "python": random.getstate(),
-        "numpy": np.random.get_state(),
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
