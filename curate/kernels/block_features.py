@@ -195,7 +195,7 @@ def _count_keys(keys):
     table, first = np.full(size, -1, np.int32), np.zeros(n, np.int32)
     number = np.zeros(n, np.int32)
     for i in range(n):
-        slot = (keys[i] * 0x9E3779B1 >> 7) & (size - 1)
+        slot = ((keys[i] ^ (keys[i] >> 32)) * 0x1E3779B97F4A7C15 >> 32) & (size - 1)
         while table[slot] >= 0 and keys[table[slot]] != keys[i]:
             slot = (slot + 1) & (size - 1)
         if table[slot] < 0:

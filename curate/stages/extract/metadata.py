@@ -7,13 +7,14 @@ look at each tag once, so the cost stays linear in the page's size whatever the 
 from __future__ import annotations
 
 import html as entities
+import itertools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_META = re.compile(r"<(?:meta|META|Meta)\s([^>]{1,4000})>")
+_META = re.compile(r"<(?:meta|META|Meta)\s([^<>]{1,4000})>")
 _REL = re.compile(r"""\brel\s{0,3}=\s{0,3}["']?[\w\s-]{0,60}$""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([a-zA-Z:_-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _TITLE = re.compile(r"<title\b[^>]{0,1000}>([^<]{1,2000})", re.IGNORECASE)
@@ -22,6 +23,7 @@ _HEADING = re.compile(r"<h1\b[^>]{0,1000}>(.{1,2000}?)</h1", re.IGNORECASE | re.
 _JSON_LD = re.compile(r"<script\b[^>]{0,500}application/ld\+json[^>]{0,500}>")
 MAX_JSON_LD = 500_000
 """Characters; a longer block of JSON-LD is passed over."""
+MAX_JSON_LD_BLOCKS = 50
 MAX_LICENSE_MENTIONS = 200
 """Places of the word in a page that are looked at for a licence link."""
 _CREATIVE_COMMONS = re.compile(
@@ -136,7 +138,7 @@ def read_metas(html: str) -> dict[str, str]:
 
 def _json_ld(html: str) -> Iterator[dict[str, Any]]:
     """The typed objects of the page's JSON-LD, outermost first; what is not JSON is passed over."""
-    for match in _JSON_LD.finditer(html):
+    for match in itertools.islice(_JSON_LD.finditer(html), MAX_JSON_LD_BLOCKS):
         end = html.find("</script", match.end(), match.end() + MAX_JSON_LD)
         try:
             pending: list[Any] = [json.loads(html[match.end() : max(end, match.end())], strict=False)]

@@ -1,0 +1,171 @@
+"""The engine `blocks`: what it keeps verbatim, that the trees score as LightGBM does, and that no page breaks it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from curate.kernels.html import scan
+from curate.kernels.html_text import emit
+from curate.kernels.trees import parse_lightgbm, score
+from curate.stages.extract.blocks import MODEL_FILES, MODELS, choose, extract_blocks
+from curate.stages.extract.engines import Options
+from curate.stages.extract.structure import write_text
+
+PARAGRAPH = (
+    "The committee met on Tuesday to discuss the harvest, and its members agreed that the weather had been kind. "
+    "Farmers from the valley, who had feared the worst, spoke of full barns; the mill will open early this year. "
+)
+
+
+def article(body: str) -> str:
+    return (
+        '<html><head><title>The harvest</title></head><body><nav><ul><li><a href="/">Home</a><li><a href="/n">News</a>'
+        f'</ul></nav><main><article class="post"><h1>The harvest</h1><p>{PARAGRAPH}</p>{body}<p>{PARAGRAPH * 2}</p>'
+        '</article></main><footer><a href="/p">Privacy policy</a> Copyright 2024, all rights reserved</footer></body>'
+    )
+
+
+def all_text(html: str, markdown: bool = False) -> str:
+    """The text of every block, chosen or not."""
+    source = html.encode()
+    page = scan(source)
+    return write_text(source, page, np.arange(len(page.node)), markdown)
+
+
+def block_texts(html: str) -> list[str]:
+    source = html.encode()
+    page = scan(source)
+    blocks = np.arange(len(page.node))
+    raw, offsets = emit(source, page, blocks, np.zeros(len(blocks), np.bool_))
+    return [raw[offsets[b] : offsets[b + 1]].decode() for b in blocks]
+
+
+def test_article_is_kept_and_furniture_is_not() -> None:
+    text = extract_blocks(article(f"<p>{PARAGRAPH}</p>"), Options()).text
+    assert PARAGRAPH.strip() in text
+    assert "Privacy policy" not in text
+    assert "Home" not in text
+
+
+def test_omitted_end_tags_separate_blocks_as_in_a_browser() -> None:
+    assert block_texts("<p>a<p>b<ul><li>c<li>d</ul><dl><dt>e<dd>f</dl><table><tr><td>g<td>h<tr><td>i</table>j") == list(
+        "abcdefghij"
+    )
+
+
+def test_inline_elements_join_and_comments_scripts_and_styles_vanish() -> None:
+    html = "<p>a <b>bo</b>ld <!-- no > --><script>if (a<b) '</p>'</script><style>p{}</style>word < 3 &amp; more</p>"
+    assert block_texts(html) == ["a bold word < 3 &amp; more"]
+
+
+def test_two_line_breaks_part_paragraphs_and_one_does_not() -> None:
+    assert block_texts("<div>a<br>b<br><br>c</div>") == ["a\nb", "c"]
+
+
+CODE = 'def f(x):\n    if x < 3 and y > "2":\n\treturn  a & b\n\n    # end'
+
+
+def test_code_is_byte_identical_after_entity_decoding() -> None:
+    encoded = CODE.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    highlighted = encoded.replace("def", '<span class="k">def</span>').replace(
+        "return", '<span class="k">return</span>'
+    )
+    html = f'<pre><code class="language-python">\n{highlighted}\n</code></pre>'
+    assert all_text(html) == CODE
+    assert all_text(html, markdown=True) == f"```python\n{CODE}\n```"
+    assert CODE in extract_blocks(article(html), Options()).text
+
+
+def test_tables_keep_every_cell_and_align_them() -> None:
+    html = "<table><tr><th>Name<th>Value<tr><td>a<td>1<tr><td><td>2</table>"
+    assert all_text(html) == "Name | Value\na | 1\n | 2"
+    assert all_text(html, markdown=True) == "| Name | Value |\n| --- | --- |\n| a | 1 |\n|  | 2 |"
+
+
+def test_headings_lists_and_quotes_become_markdown() -> None:
+    html = "<h2>Head</h2><ul><li>one<ul><li>two</ul><li>three</ul><blockquote><p>said</p></blockquote>"
+    assert all_text(html, markdown=True) == "## Head\n\n- one\n  - two\n- three\n\n> said"
+
+
+@pytest.mark.parametrize(
+    ("html", "tex"),
+    [
+        ('<math><semantics><mi>x</mi><annotation encoding="application/x-tex">x &lt; y</annotation></semantics></math>',
+         "$x < y$"),
+        ('<math alttext="{\\displaystyle E=mc^{2}}"><mi>E</mi></math>', "$E=mc^{2}$"),
+        ('<script type="math/tex; mode=display">\\sum_i x_i</script>', "$$\\sum_i x_i$$"),
+        ('<span class="katex"><span class="katex-mathml"><math><annotation encoding="application/x-tex">\\alpha'
+         '</annotation></math></span><span class="katex-html" aria-hidden="true"><span>α</span></span></span>',
+         "$\\alpha$"),
+        ('<img class="latex" src="/latex.php?latex=a" alt="a_n &amp; b">', "$a_n & b$"),
+        ("<math><mfrac><mi>a</mi><msqrt><mi>b</mi></msqrt></mfrac></math>", "$\\frac{a}{\\sqrt{b}}$"),
+        ('<span class="MathJax_Preview">[x]</span><script type="math/tex">x^2</script>', "$x^2$"),
+        ("\\(a+b\\)", "\\(a+b\\)"),
+    ],
+)  # fmt: skip
+def test_formula_becomes_tex(html: str, tex: str) -> None:
+    assert all_text(f"<p>so {html} holds</p>") == f"so {tex} holds"
+
+
+def test_text_inside_noscript_is_read() -> None:
+    assert block_texts("<noscript><div>posts for crawlers</div></noscript>") == ["posts for crawlers"]
+
+
+def test_trees_score_as_lightgbm_does() -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    for name in MODEL_FILES:
+        text = (MODELS / name).read_text()
+        booster = lightgbm.Booster(model_str=text)
+        rows = np.random.default_rng(0).normal(0, 8, (500, booster.num_feature())).astype(np.float32)
+        trees = parse_lightgbm(text)
+        # Values on a threshold are where rounding could show.
+        rows[:, :] = np.where(np.random.default_rng(1).random(rows.shape) < 0.3, np.round(rows), rows)
+        assert np.allclose(score(trees, rows), booster.predict(rows, raw_score=True), rtol=0, atol=1e-9)
+
+
+def test_chosen_blocks_maximise_expected_f1() -> None:
+    keep = choose(np.array([0.9, 0.1, 0.6]), np.array([10.0, 100.0, 10.0]))
+    assert keep.tolist() == [True, False, True]
+    assert choose(np.zeros(0), np.zeros(0)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * 100_000 + "deep" + "</div>" * 100_000,
+        "<b><i><a href=x>" * 50_000 + "deep",
+        "<svg>" * 300_000,
+        "<p>" * 300_000,
+        "<!--" * 300_000,
+        "<table><tr><td>" * 100_000 + "deep",
+        "<math>" * 200_000 + "</math>",
+        "<" * 1_000_000,
+        '<div a="' * 200_000,
+        "&" * 1_000_000,
+        "<meta " * 200_000,
+        "rel=license " * 100_000,
+        '<script type="application/ld+json">' * 20_000,
+        "<pre>" + "x\n" * 300_000,
+        "\x00\x01<p>\x01</p>\ud800",
+    ],
+    ids=lambda html: repr(html[:12]),
+)  # fmt: skip
+def test_hostile_pages_end_in_time(html: str) -> None:
+    started = time.process_time()
+    extract_blocks(html, Options(format="markdown"))
+    assert time.process_time() - started < 20
+
+
+def test_ten_megabytes_cost_in_proportion() -> None:
+    def seconds(copies: int) -> float:
+        html = article(f"<p>{PARAGRAPH}</p>" * copies)
+        started = time.process_time()
+        extract_blocks(html, Options())
+        return time.process_time() - started
+
+    seconds(100)
+    small, large = seconds(4_000), seconds(40_000)
+    assert large < 30 * max(small, 0.01)
