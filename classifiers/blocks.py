@@ -1,7 +1,7 @@
 """The block model of `engine: blocks`: trains it, cross-validates it by registrable domain, writes its card.
 
-In go pages with gold text, out come two LightGBM text files (each block alone, then with the scores around it), the
-cross-validated word-F1 of every page type, and a card. Nothing is downloaded; the same data gives the same files.
+In go pages with gold text, out come a LightGBM text file, the cross-validated word-F1 of every page type, and a
+card. Nothing is downloaded; the same data gives the same files.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, crawl_sources, prepare
-from curate.kernels.block_context import context_features
 from curate.kernels.block_features import FEATURES
 from curate.kernels.html import C_WORDS
 from curate.kernels.trees import parse_lightgbm, score
-from curate.stages.extract.blocks import MIN_WORDS, MODEL_FILES, MODELS, choose, whole_tables
+from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose, whole_tables
 
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
@@ -45,9 +44,8 @@ PARAMETERS: dict[str, Any] = {
     "seed": 1,
     "verbose": -1,
 }
-"""Of both models. One thread, so that the sums inside are made in one order."""
+"""One thread, so that the sums inside are made in one order."""
 TREES = 120
-CONTEXT_TREES = 80
 CRAWL_WEIGHT = 0.5
 """Crawl gold is a tool's more often than a person's, so its pages count half."""
 Scores = list[npt.NDArray[np.float64]]
@@ -56,7 +54,7 @@ Scores = list[npt.NDArray[np.float64]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m classifiers train|evaluate blocks`."""
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with extraction/ and crawl/")
-    parser.add_argument("--models", type=Path, default=MODELS, help="where the model files go")
+    parser.add_argument("--models", type=Path, default=MODEL.parent, help="where the model goes")
     parser.add_argument("--pages", type=int, help="use only this many pages (for a trial)")
 
 
@@ -65,21 +63,13 @@ def train(args: argparse.Namespace) -> int:
     started = time.process_time()
     pages = [prepare(source) for source in _sources(args)]
     print(f"{len(pages)} pages, {sum(len(page.labels) for page in pages)} blocks", file=sys.stderr)
-    alone = _out_of_fold([page.rows for page in pages], pages, TREES)
-    rows = [context_features(page.page, page.rows, s) for page, s in zip(pages, alone, strict=True)]
-    together = _out_of_fold(rows, pages, CONTEXT_TREES)
     figures = {
-        "first model alone": evaluate_scores(pages, alone),
-        "both models": evaluate_scores(pages, together),
+        "cross-validated": evaluate_scores(pages, _out_of_fold(pages)),
         "perfect choice": evaluate_scores(pages, [8 * page.labels.astype(np.float64) - 4 for page in pages]),
     }
+    booster = _fit(pages, _weights(pages), range(len(pages)))
     args.models.mkdir(parents=True, exist_ok=True)
-    for name, matrix, trees in zip(
-        MODEL_FILES, ([page.rows for page in pages], rows), (TREES, CONTEXT_TREES), strict=True
-    ):
-        weights = _weights(pages)
-        booster = _fit(matrix, pages, weights, list(range(len(pages))), trees)
-        (args.models / name).write_text(without_run_details(booster.model_to_string()))
+    (args.models / MODEL.name).write_text(without_run_details(booster.model_to_string()))
     (args.models / "blocks.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     (args.models / "blocks.md").write_text(describe(figures, pages))
     print(json.dumps(figures, indent=1))
@@ -108,11 +98,11 @@ def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, floa
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Prints the word-F1 of the model files on the pages they were trained on: a check of the files, not of the
+    """Prints the word-F1 of the model on the pages that it was trained on: a check of the file, not of the
     method, whose honest figures are the cross-validated ones in the card."""
-    first, second = (parse_lightgbm((args.models / name).read_text()) for name in MODEL_FILES)
+    model = parse_lightgbm((args.models / MODEL.name).read_text())
     pages = [prepare(source) for source in _sources(args)]
-    scores = [score(second, context_features(page.page, page.rows, score(first, page.rows))) for page in pages]
+    scores = [score(model, page.rows) for page in pages]
     print(json.dumps(evaluate_scores(pages, scores), indent=1))
     return 0
 
@@ -136,33 +126,27 @@ def _weights(pages: Sequence[GoldPage]) -> npt.NDArray[np.float64]:
     return weights * len(weights) / weights.sum()
 
 
-def _fit(
-    matrix: Sequence[npt.NDArray[np.float32]],
-    pages: Sequence[GoldPage],
-    weights: npt.NDArray[np.float64],
-    chosen: Sequence[int],
-    trees: int,
-) -> lightgbm.Booster:
-    """A model of the chosen pages' blocks."""
+def _fit(pages: Sequence[GoldPage], weights: npt.NDArray[np.float64], chosen: Sequence[int]) -> lightgbm.Booster:
+    """A model of the chosen pages' blocks; `weights` has one for each block of all pages."""
     starts = np.cumsum([0, *(len(page.labels) for page in pages)])
     labels = np.concatenate([pages[i].labels for i in chosen]) >= 0.5
     weight = np.concatenate([weights[starts[i] : starts[i + 1]] for i in chosen])
-    data = lightgbm.Dataset(
-        np.concatenate([matrix[i] for i in chosen]), label=labels.astype(np.float32), weight=weight, params=PARAMETERS
-    )
-    return lightgbm.train(PARAMETERS, data, trees)
+    rows = np.concatenate([pages[i].rows for i in chosen])
+    data = lightgbm.Dataset(rows, label=labels.astype(np.float32), weight=weight, params=PARAMETERS)
+    return lightgbm.train(PARAMETERS, data, TREES)
 
 
-def _out_of_fold(matrix: Sequence[npt.NDArray[np.float32]], pages: Sequence[GoldPage], trees: int) -> Scores:
+def _out_of_fold(pages: Sequence[GoldPage]) -> Scores:
     """Each page's log-odds by a model that has seen no page of its domain."""
     weights = _weights(pages)
     scores: Scores = [np.zeros(0)] * len(pages)
     for fold in range(FOLDS):
-        booster = _fit(matrix, pages, weights, [i for i, page in enumerate(pages) if page.fold != fold], trees)
-        model = parse_lightgbm(booster.model_to_string())
+        model = parse_lightgbm(
+            _fit(pages, weights, [i for i, page in enumerate(pages) if page.fold != fold]).model_to_string()
+        )
         for i, page in enumerate(pages):
             if page.fold == fold:
-                scores[i] = score(model, matrix[i])
+                scores[i] = score(model, page.rows)
         print(f"fold {fold + 1} of {FOLDS}: {time.process_time():.0f} CPU seconds", file=sys.stderr, flush=True)
     return scores
 
@@ -172,7 +156,7 @@ def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) ->
     collections: dict[str, int] = defaultdict(int)
     for page in pages:
         collections[page.collection] += 1
-    names = list(figures["both models"])
+    names = list(figures["cross-validated"])
     table = "\n".join(
         "| " + " | ".join([name, *(f"{figures[column].get(name, float('nan')):.3f}" for column in figures)]) + " |"
         for name in names
@@ -181,8 +165,8 @@ def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) ->
     return f"""# Block model
 
 What it does: says which blocks of a web page are its content, for `extract: {{engine: blocks}}`.
-What it is: two LightGBM models ({TREES} and {CONTEXT_TREES} trees) over {len(FEATURES)} features of a block (tags,
-class words, text and link density, position, neighbours, page); the second also sees the first one's scores around.
+What it is: a LightGBM model ({TREES} trees) over {len(FEATURES)} features of a block (tags, class words, text and link
+density, position, neighbours, page).
 Made by: `python -m classifiers train blocks`. One thread, fixed seed: the same data gives the same files.
 
 Trained on pages: {sets}. `wcxb` is the development half of Murrough-Foley/web-content-extraction-benchmark (CC-BY-4.0;

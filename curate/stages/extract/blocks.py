@@ -1,7 +1,7 @@
 """The engine `blocks`: a small model over a page's blocks says which of them are its content.
 
-A page is scanned once into blocks; boosted trees give each block a probability; a second, smaller model looks at
-the probabilities around it; then the blocks are chosen that make the expected word-F1 of the page largest.
+A page is scanned once into blocks; boosted trees give each block a probability; then those blocks are
+chosen that make the expected word-F1 of the page largest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.block_context import context_features
 from curate.kernels.block_features import features
 from curate.kernels.html import C_WORDS, Page, scan
 from curate.kernels.html_text import innermost
@@ -25,9 +24,8 @@ from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_metadata, read_metas
 from curate.stages.extract.structure import write_text
 
-MODEL_FILES = ("blocks.txt", "blocks_context.txt")
-MODELS = Path(__file__).parents[3] / "classifiers" / "models"
-"""Where `python -m classifiers train blocks` leaves the models."""
+MODEL = Path(__file__).parents[3] / "classifiers" / "models" / "blocks.txt"
+"""What `python -m classifiers train blocks` writes."""
 MIN_TABLE_SHARE = 0.5
 """A table of which more than this share of the words was chosen is kept whole."""
 MIN_DESCRIPTION = 80
@@ -36,18 +34,14 @@ _WORD = re.compile(r"\w+")
 
 
 @cache
-def load_models(folder: Path = MODELS) -> tuple[Trees, Trees]:
-    """Both models, read once in a process."""
-    first, second = (parse_lightgbm((folder / name).read_text()) for name in MODEL_FILES)
-    return first, second
+def load_model(path: Path = MODEL) -> Trees:
+    """The model, read once in a process."""
+    return parse_lightgbm(path.read_text())
 
 
 def model_fingerprint() -> str:
-    """SHA-256 of the model files."""
-    digest = hashlib.sha256()
-    for name in MODEL_FILES:
-        digest.update((MODELS / name).read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of the model file."""
+    return hashlib.sha256(MODEL.read_bytes()).hexdigest()
 
 
 def extract_blocks(html: str, options: Options) -> Extracted:
@@ -71,10 +65,7 @@ MIN_WORDS = 0.2
 
 def block_probabilities(page: Page, hints: npt.NDArray[np.float32], n_bytes: int) -> npt.NDArray[np.float64]:
     """For each block the probability that it is content."""
-    first, second = load_models()
-    rows = features(page, hints, n_bytes)
-    alone = score(first, rows)
-    return 1 / (1 + np.exp(-score(second, context_features(page, rows, alone))))
+    return 1 / (1 + np.exp(-score(load_model(), features(page, hints, n_bytes))))
 
 
 def choose(probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
