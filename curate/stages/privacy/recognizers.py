@@ -1,0 +1,173 @@
+"""Presidio's recognizers, asked about candidates only, offline and silent.
+
+A recognizer sees a candidate (or, for phones, a window around it) and answers spans with scores; words before the
+candidate raise a score as Presidio's context does. Presidio's own logger is muted: it writes the values that it
+could not validate.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+CONTEXT_BOOST = 0.35
+"""Presidio's context_similarity_factor."""
+CONTEXT_MIN_SCORE = 0.4
+"""Presidio's min_score_with_context_similarity."""
+CONTEXT_WORDS = 5
+"""Presidio's context_prefix_count."""
+
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_NO_ADDRESS = re.compile(r"(?:version|release|build|firmware|section|chapter|\bver|\bv|§|\bfig|figure|table)[\s.:]*$", re.I)
+_DATE = re.compile(
+    r"^(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)\d\d)(?:\D{1,3}[0-2]?\d)?$"
+)
+_YEARS = re.compile(r"^\(?(?:1[89]|20)\d\d\)?(?:[^\d]{1,4}(?:1[89]|20)\d\d)+\)?$")
+
+Finding = tuple[str, int, int, float]
+"""Type, start, end (characters of what was asked about), score."""
+
+SSN_CONTEXT = ("social", "security", "ssn", "ssns", "ssid")
+
+
+def mute_presidio() -> None:
+    """Presidio logs values (`Failed to validate text …`) and pages about missing models; it may log nothing."""
+    logger = logging.getLogger("presidio-analyzer")
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.propagate = False
+
+
+def words_before(text: str) -> list[str]:
+    """The last CONTEXT_WORDS words of the text, lower-case."""
+    return [word.lower() for word in _WORD.findall(text)[-CONTEXT_WORDS:]]
+
+
+def has_context(before: Sequence[str], context: Sequence[str]) -> bool:
+    """Whether a context word is in one of the words, as Presidio's substring mode has it."""
+    return any(wanted in word for wanted in context for word in before)
+
+
+class PatternRecognizers:
+    """Presidio's recognizers of one kind of candidate, asked about exactly the candidate."""
+
+    def __init__(self, recognizers: Sequence[Any]) -> None:
+        self.recognizers = list(recognizers)
+        self.context = [[word.lower() for word in recognizer.context or ()] for recognizer in recognizers]
+
+    def find(self, text: str, before: Sequence[str]) -> list[Finding]:
+        found: list[Finding] = []
+        for recognizer, context in zip(self.recognizers, self.context, strict=True):
+            results = recognizer.analyze(text, recognizer.supported_entities)
+            boost = bool(results) and has_context(before, context)
+            for result in results:
+                score = result.score
+                if boost:
+                    score = min(1.0, max(score + CONTEXT_BOOST, CONTEXT_MIN_SCORE))
+                found.append((result.entity_type, result.start, result.end, score))
+        return found
+
+
+class PhoneNumbers:
+    """libphonenumber's matcher over a window, for the regions that Presidio asks for, or others."""
+
+    SCORE = 0.4
+    """Presidio's PhoneRecognizer.SCORE."""
+    REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
+    """Presidio's PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS."""
+    CONTEXT = ("phone", "number", "telephone", "cell", "cellphone", "mobile", "call", "tel", "fax", "whatsapp")
+    """Presidio's, and what contact pages write."""
+
+    def __init__(self, regions: Sequence[str] = REGIONS) -> None:
+        import phonenumbers
+
+        unknown = sorted(set(regions) - phonenumbers.SUPPORTED_REGIONS)
+        if unknown:
+            raise ValueError(f"phone_regions: {', '.join(unknown)} not known to libphonenumber; use ISO 3166-1 codes")
+        self._matcher = phonenumbers.PhoneNumberMatcher
+        self.regions = list(regions)
+
+    def find(self, window: str, start: int, stop: int, before: Sequence[str]) -> list[Finding]:
+        """Numbers that start in window[start:stop], the candidate."""
+        core = window[start:stop]
+        if _DATE.match(core) or _YEARS.match(core):
+            return []
+        spans: set[tuple[int, int]] = set()
+        for region in self.regions:
+            for match in self._matcher(window, region, leniency=1):
+                if start - 4 <= match.start < stop:
+                    spans.add((match.start, match.end))
+            if any(a <= start and b >= stop for a, b in spans):
+                break
+        score = min(1.0, self.SCORE + CONTEXT_BOOST) if spans and has_context(before, self.CONTEXT) else self.SCORE
+        longest = [
+            (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
+        ]
+        return [("PHONE_NUMBER", a, b, score) for a, b in longest]
+
+
+def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:
+    """The IPv4 or IPv6 address that `text` is. Not one: a version (`v1.2.3.4`), a part with a leading zero, an
+    IPv6 form without a digit (`Add::Face`); and, by choice, one that is not globally routable."""
+    candidate = text.rstrip(":") if text.count("::") == 0 else text
+    try:
+        address = ipaddress.ip_address(candidate)
+    except ValueError:
+        return []
+    if public_only and not address.is_global:
+        return []
+    if address.version == 6 and not any(c.isdigit() for c in candidate):
+        return []
+    if address.version == 4 and _NO_ADDRESS.search(before):
+        return []
+    score = 0.95 if has_context(words_before(before), ("ip", "ipv4", "ipv6")) else 0.6
+    return [("IP_ADDRESS", 0, len(candidate), score)]
+
+
+def email_recognizer() -> Any:
+    """Presidio's, with the public-suffix list that tldextract carries instead of the network's."""
+    import tldextract
+    from presidio_analyzer.predefined_recognizers import EmailRecognizer
+
+    suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+    class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
+        def validate_result(self, pattern_text: str) -> bool:
+            return bool(suffixes(pattern_text.rsplit("@", 1)[-1]).fqdn)
+
+    return OfflineEmailRecognizer()
+
+
+def national_recognizers(countries: Sequence[str]) -> list[Any]:
+    """Presidio's recognizers of national ids, of the countries (ISO 3166-1, lower-case; uk for the United Kingdom)."""
+    import inspect
+
+    from presidio_analyzer import PatternRecognizer, predefined_recognizers
+
+    by_country: dict[str, list[Any]] = {}
+    for _, kind in inspect.getmembers(predefined_recognizers, inspect.isclass):
+        code = getattr(kind, "COUNTRY_CODE", None)
+        if code and issubclass(kind, PatternRecognizer) and kind.__name__ not in _NOT_PERSONAL:
+            by_country.setdefault(code.lower(), []).append(kind)
+    unknown = sorted(set(countries) - set(by_country))
+    if unknown:
+        raise ValueError(
+            f"countries: no national ids known for {', '.join(unknown)}; known: {', '.join(sorted(by_country))}"
+        )
+    return [kind() for country in countries for kind in by_country[country]]
+
+
+_NOT_PERSONAL = frozenset(
+    {
+        "UsSsnRecognizer",  # asked by itself
+        "DePlzRecognizer",
+        "CaPostalCodeRecognizer",
+        "UkPostcodeRecognizer",
+        "ZaMobileNumberRecognizer",
+        "ZaTelephoneNumberRecognizer",
+    }
+)
+"""Presidio's recognizers by country whose answer is not a person's id: postcodes, phones."""
