@@ -36,11 +36,12 @@ def add(found, n, row, start, stop, kind):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def _local(byte):  # type: ignore[no-untyped-def]
-    """A byte of an e-mail's local part: RFC 5322 atext, dots, and whatever is not ASCII."""
+    """A byte of an e-mail's local part: RFC 5322 atext without "`{|}~", which on pages separate, dots, and whatever is
+    not ASCII."""
     if byte >= 0x80 or is_word(byte):
         return True
-    return byte == 33 or 35 <= byte <= 39 or 42 <= byte <= 43 or 45 <= byte <= 47 or byte == 61 or byte == 63 or (
-        94 <= byte <= 96 or 123 <= byte <= 126
+    return (
+        byte == 33 or 35 <= byte <= 39 or 42 <= byte <= 43 or 45 <= byte <= 47 or byte == 61 or byte == 63 or byte == 94
     )
 
 
@@ -68,6 +69,8 @@ def scan_emails(data, offsets):  # type: ignore[no-untyped-def]
                     dotted = dotted or (last > at + 1 and last + 1 < stop and data[last + 1] >= 0x80)
                 elif byte != 45 and byte < 0x80 and not is_word(byte):
                     break
+                elif byte >= 0xE3 and data[at + 1] < 0x80:
+                    break  # text of a script without spaces goes on after an ASCII domain
                 last += 1
             if first < at and dotted:
                 found = add(found, n, row, first, last, EMAIL)
@@ -119,10 +122,9 @@ def scan_addresses(data, offsets):  # type: ignore[no-untyped-def]
             if width:
                 widest, narrowest = max(widest, width), min(narrowest, width)
             pairs = groups == 6 and widest == 2 and narrowest == 2 and dots == 0
-            if pairs and (colons == 5 or dashes == 5):
-                found = add(found, n, row, first, last, MAC)
-                n += 1
-            elif groups == 3 and widest == 4 and narrowest == 4 and dots == 2:
+            if (pairs and (colons == 5 or dashes == 5)) or (
+                groups == 3 and widest == 4 and narrowest == 4 and dots == 2
+            ):
                 found = add(found, n, row, first, last, MAC)
                 n += 1
             elif dashes == 0 and (double or colons >= 6) and colons <= 8 and last - first <= 64:
@@ -202,9 +204,8 @@ def scan_tokens(data, offsets, prefixes, prefix_lengths, first_of_byte, any_case
                 if leads or ether:
                     found = add(found, n, row, first, i, CRYPTO)
                     n += 1
-            if length >= 4 and 65 <= byte <= 90 and 65 <= data[first + 1] <= 90 and (
-                is_ascii_digit(data[first + 2]) and is_ascii_digit(data[first + 3])
-            ):
+            country = length >= 4 and is_ascii_letter(byte) and is_ascii_letter(data[first + 1])
+            if country and is_ascii_digit(data[first + 2]) and is_ascii_digit(data[first + 3]):
                 last, characters = _iban_stop(data, first, stop)
                 if characters >= 12:
                     found = add(found, n, row, first, last, IBAN)
@@ -214,7 +215,7 @@ def scan_tokens(data, offsets, prefixes, prefix_lengths, first_of_byte, any_case
 
 @nb.njit(cache=True, nogil=True)
 def _iban_stop(data, first, stop):  # type: ignore[no-untyped-def]
-    """Where a run of capitals and digits, with single spaces or hyphens inside, ends; and how many it has."""
+    """Where a run of letters and digits, with single spaces or hyphens inside, ends; and how many it has."""
     last = first
     characters = 0
     end = first

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-FNV_OFFSET = np.uint64(0xCBF29CE484222325)
-FNV_PRIME = np.uint64(0x100000001B3)
+from curate.kernels.hashing import FNV_OFFSET, finish, step
+
 BUCKET_BITS = 20
 """2^20 buckets of 4 bytes: four or five of 4.6 million entries fall into one."""
 
@@ -22,21 +22,6 @@ SIEVE_BITS = 14
 """Most words of URLs are in no list: a byte for each value of their hash's low bits says so without a search."""
 MAX_SOFT = 16
 """Distinct soft words counted in one URL; more of them count as this many."""
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _step(value, byte):  # type: ignore[no-untyped-def]
-    return (value ^ np.uint64(byte)) * FNV_PRIME
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _finish(value):  # type: ignore[no-untyped-def]
-    """MurmurHash3's finaliser: FNV's upper bits, which choose the bucket, mix poorly."""
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xFF51AFD7ED558CCD)
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xC4CEB9FE1A85EC53)
-    return value ^ (value >> np.uint64(33))
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -115,16 +100,16 @@ def hash_entries(data, as_urls):  # type: ignore[no-untyped-def]
             value = FNV_OFFSET
             if as_urls:
                 for at in range(end - 1, _after_www(data, host, end) - 1, -1):
-                    value = _step(value, _lower(data[at]))
+                    value = step(value, _lower(data[at]))
                 while stop > path and data[stop - 1] == 47:
                     stop -= 1
                 for at in range(path, stop):
-                    value = _step(value, _lower(data[at]))
+                    value = step(value, _lower(data[at]))
             else:
                 for at in range(end - 1, host - 1, -1):
-                    value = _step(value, _lower(data[at]))
+                    value = step(value, _lower(data[at]))
             if end > host:
-                hashes[n] = _finish(value)
+                hashes[n] = finish(value)
                 n += 1
         start = index + 1
     return hashes[:n]
@@ -170,8 +155,8 @@ def hash_word(data, start, stop):  # type: ignore[no-untyped-def]
     """The hash of a word of a word list, as `match_words` hashes the words of a URL."""
     value = FNV_OFFSET
     for index in range(start, stop):
-        value = _step(value, _lower(data[index]))
-    return _finish(value)
+        value = step(value, _lower(data[index]))
+    return finish(value)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -193,11 +178,11 @@ def match_urls(data, offsets, domains, domain_starts, domain_category, urls, url
         bare = _after_www(data, host, end)
         at_bare = value
         for index in range(end - 1, host - 1, -1):
-            value = _step(value, _lower(data[index]))
+            value = step(value, _lower(data[index]))
             if index == bare:
                 at_bare = value
             if index == host or (data[index - 1] == 46 and not numeric):
-                entry = _find(_finish(value), domains, domain_starts)
+                entry = _find(finish(value), domains, domain_starts)
                 if entry >= 0:
                     kind[row], category[row] = DOMAIN, domain_category[entry]
                     matched[row, 0], matched[row, 1] = index, end
@@ -211,13 +196,13 @@ def match_urls(data, offsets, domains, domain_starts, domain_category, urls, url
                 byte = data[index]
                 boundary = byte == 47 or byte == 63 or byte == 35 or byte == 38
             if boundary:
-                entry = _find(_finish(value), urls, url_starts)
+                entry = _find(finish(value), urls, url_starts)
                 if entry >= 0:
                     kind[row], category[row] = URL, url_category[entry]
                     matched[row, 0], matched[row, 1] = bare, index
                     break
             if index < stop:
-                value = _step(value, _lower(data[index]))
+                value = step(value, _lower(data[index]))
     return kind, category, matched
 
 
@@ -253,14 +238,14 @@ def match_words(data, offsets, hard, soft, sieve, next_state, accepting, min_sof
             if _alphanumeric(byte):
                 if start < 0:
                     start, value = index, FNV_OFFSET
-                value = _step(value, byte)
+                value = step(value, byte)
                 state = next_state[state, byte - 97 if byte >= 97 else byte - 22]
                 if accepting[state] and kind[row] == NOTHING:
                     kind[row], matched[row, 0], matched[row, 1] = SUBWORD, index + 1, accepting[state]
             elif start >= 0:
                 start_of_word = start
                 start = -1
-                word = _finish(value)
+                word = finish(value)
                 if not sieve[word & np.uint64((1 << SIEVE_BITS) - 1)]:
                     continue
                 if kind[row] != WORD and _sorted_index(word, hard) >= 0:

@@ -12,6 +12,7 @@ BUILT_IN: dict[str, str] = {
     "gopher_quality": "curate.stages.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.stages.filters.gopher:GopherRepetition",
     "language": "curate.stages.language.stage:Language",
+    "pii": "curate.stages.privacy.stage:Pii",
     "tokenize": "curate.stages.tokens.tokenize:Tokenize",
     "url_filter": "curate.stages.safety.url_filter:UrlFilter",
     "url_safety": "curate.stages.safety.url_safety:UrlSafety",

@@ -6,6 +6,8 @@ stays, then the longer one, then the one that starts first; so spans are disjoin
 
 from __future__ import annotations
 
+import bisect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +17,10 @@ from numpy.typing import NDArray
 
 from curate.kernels import pii_numbers, pii_scan
 from curate.kernels.pii_characters import character_offsets
-from curate.stages.arrow_text import utf8_buffers
 from curate.stages.privacy import recognizers, secrets
+from curate.stages.privacy.entities import Entities
 from curate.stages.privacy.recognizers import Finding, words_before
+from curate.stages.words import utf8_buffers
 
 TYPES = (
     "EMAIL_ADDRESS",
@@ -34,8 +37,14 @@ TYPES = (
 
 BEFORE = 64
 """Bytes before a candidate in which context words are looked for."""
+MIN_REST = 8
+"""Bytes that a finding must have beyond a better one that it overlaps."""
 MIN_PHONE_DIGITS = 7
 """Digits from which a run may be a phone number."""
+
+
+_NUMBER_FOLLOWS = re.compile(r"[^\w\n]{0,4}\d")
+"""What follows a candidate that was cut from a longer run: another number, which is not part of a phone's."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Detector:
         countries: Sequence[str] = (),
         phone_regions: Sequence[str] = recognizers.PhoneNumbers.REGIONS,
         public_ips_only: bool = True,
+        ner_model: str | None = None,
     ) -> None:
         from presidio_analyzer.predefined_recognizers import (
             CryptoRecognizer,
@@ -81,23 +91,31 @@ class Detector:
         }
         self._national = bool(countries)
         self._prefixes = secrets.prefix_table()
+        self._entities = Entities(ner_model) if ner_model is not None else None
 
     def find(self, texts: pa.Array) -> list[list[Span]]:
         """For each text its spans, disjoint and in order."""
         data, offsets = utf8_buffers(texts)
         found: dict[int, list[tuple[int, int, str, float]]] = {}
         for row, start, stop, kind in self._candidates(data, offsets).tolist():
-            for type_, first, last, score in self._ask(data, int(offsets[row]), int(offsets[row + 1]), start, stop, kind):
+            for type_, first, last, score in self._ask(
+                data, int(offsets[row]), int(offsets[row + 1]), start, stop, kind
+            ):
                 if score >= self.min_score and (type_ in self.types or kind == pii_scan.IDENTIFIER):
                     found.setdefault(row, []).append((first, last, type_, score))
+        if self._entities is not None:
+            for row in range(len(offsets) - 1):
+                text = data[offsets[row] : offsets[row + 1]].tobytes().decode("utf-8", "replace")
+                for type_, first, last, score in self._entities.find(text):
+                    ends = (len(text[:first].encode()), len(text[:last].encode()))
+                    at = int(offsets[row])
+                    found.setdefault(row, []).append((at + ends[0], at + ends[1], type_, score))
         answer: list[list[Span]] = [[] for _ in range(len(offsets) - 1)]
         for row, findings in found.items():
             spans = _disjoint(findings)
             edges = np.array([edge for first, last, _, _ in spans for edge in (first, last)], dtype=np.int64)
             at = character_offsets(data, offsets[row], edges).tolist()
-            answer[row] = [
-                Span(type_, at[2 * k], at[2 * k + 1], score) for k, (_, _, type_, score) in enumerate(spans)
-            ]
+            answer[row] = [Span(type_, at[2 * k], at[2 * k + 1], score) for k, (_, _, type_, score) in enumerate(spans)]
         return answer
 
     def _candidates(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -106,12 +124,10 @@ class Detector:
             pii_scan.scan_emails(data, offsets),
             pii_numbers.scan_numbers(data, offsets, MIN_PHONE_DIGITS),
             pii_scan.scan_addresses(data, offsets),
-            pii_scan.scan_tokens(
-                data, offsets, table.prefixes, table.lengths, table.first_of_byte, table.any_case
-            ),
+            pii_scan.scan_tokens(data, offsets, table.prefixes, table.lengths, table.first_of_byte, table.any_case),
         ]
         if self._national:
-            parts.append(pii_scan.scan_identifiers(data, offsets, 5, 32))
+            parts.append(pii_scan.scan_identifiers(data, offsets, 4, 32))
         return np.concatenate(parts)
 
     def _ask(
@@ -130,7 +146,8 @@ class Detector:
             end = _on(data, min(text_stop, stop + pii_numbers.RIGHT_MARGIN), text_stop)
             lead = data[origin:start].tobytes().decode("utf-8", "replace")
             core = data[start:stop].tobytes().decode("utf-8", "replace")
-            text = lead + core + data[stop:end].tobytes().decode("utf-8", "replace")
+            tail = data[stop:end].tobytes().decode("utf-8", "replace")
+            text = lead + core + ("" if _NUMBER_FOLLOWS.match(tail) else tail)
             findings = self._phone.find(text, len(lead), len(lead) + len(core), words_before(before))
         else:
             text = data[start:stop].tobytes().decode("utf-8", "replace")
@@ -191,11 +208,19 @@ def _on(data: NDArray[np.uint8], i: int, stop: int) -> int:
 
 
 def _disjoint(findings: list[tuple[int, int, str, float]]) -> list[tuple[int, int, str, float]]:
-    """Those that stay where findings overlap: by score, then length, then place and type."""
-    if len(findings) > 1:
-        kept: list[tuple[int, int, str, float]] = []
-        for finding in sorted(set(findings), key=lambda f: (-f[3], f[0] - f[1], f[0], f[2])):
-            if all(finding[1] <= other[0] or finding[0] >= other[1] for other in kept):
-                kept.append(finding)
-        findings = sorted(kept)
-    return findings
+    """Those that stay where findings overlap: by score, then length, then place and type. What a finding has
+    before or after a better one stays too if it is long enough to tell something: a phone number that was read
+    on into the card number after it."""
+    if len(findings) == 1:
+        return findings
+    kept: list[tuple[int, int, str, float]] = []
+    for start, stop, type_, score in sorted(set(findings), key=lambda f: (-f[3], f[0] - f[1], f[0], f[2])):
+        at = bisect.bisect(kept, (start,))
+        first, last = start, stop
+        if at and kept[at - 1][1] > first:
+            first = min(kept[at - 1][1], last)
+        if at < len(kept) and kept[at][0] < last:
+            last = max(kept[at][0], first)
+        if (first, last) == (start, stop) or last - first >= MIN_REST:
+            kept.insert(at, (first, last, type_, score))
+    return kept

@@ -20,13 +20,27 @@ CONTEXT_MIN_SCORE = 0.4
 CONTEXT_WORDS = 5
 """Presidio's context_prefix_count."""
 
+MAX_DIGITS = 15
+"""Of an international number (ITU-T E.164); whether it is one does not depend on the region asked."""
+
+MIN_GROUP = 1.5
+"""Digits a group, on average, from which groups may be a phone number: `1 1 1 1 1 1 1` is none."""
+
+_DIGITS = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
-_NO_ADDRESS = re.compile(r"(?:version|release|build|firmware|section|chapter|\bver|\bv|§|\bfig|figure|table)[\s.:]*$", re.I)
+_NO_ADDRESS = re.compile(
+    r"(?:version|release|build|firmware|section|chapter|\bver|\bv|§|\bfig|figure|table)[\s.:]*$", re.I
+)
 _DATE = re.compile(
     r"^(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)\d\d)(?:\D{1,3}[0-2]?\d)?$"
 )
-_YEARS = re.compile(r"^\(?(?:1[89]|20)\d\d\)?(?:[^\d]{1,4}(?:1[89]|20)\d\d)+\)?$")
+_NO_PHONE = re.compile(
+    r"^(?:\(?(?:1[89]|20)\d\d\)?(?:[^\d]{1,4}(?:1[89]|20)\d\d)+\)?"  # years: 2010-2014
+    r"|\d+\.\d+|\d{1,3}(?:[.\u00a0\u202f]\d{3})+"  # a decimal fraction, a number with its thousands set apart
+    r"|97[89][- ]?\d[\d -]{8,13}\d|[1-9]\d{12,})$"  # an ISBN, a long number in one piece
+)
+_RANGE = re.compile(r"^(\d{3,5})\s?[-–—]\s?(\d{3,5})$")
 
 Finding = tuple[str, int, int, float]
 """Type, start, end (characters of what was asked about), score."""
@@ -93,10 +107,13 @@ class PhoneNumbers:
     def find(self, window: str, start: int, stop: int, before: Sequence[str]) -> list[Finding]:
         """Numbers that start in window[start:stop], the candidate."""
         core = window[start:stop]
-        if _DATE.match(core) or _YEARS.match(core):
+        if sum(c.isdigit() for c in core) < MIN_GROUP * len(_DIGITS.findall(core)):
+            return []
+        if _DATE.match(core) or _NO_PHONE.match(core) or _is_range(core):
             return []
         spans: set[tuple[int, int]] = set()
-        for region in self.regions:
+        international = "+" in window[max(0, start - 2) : start] and sum(c.isdigit() for c in core) <= MAX_DIGITS
+        for region in self.regions[:1] if international else self.regions:
             for match in self._matcher(window, region, leniency=1):
                 if start - 4 <= match.start < stop:
                     spans.add((match.start, match.end))
@@ -107,6 +124,12 @@ class PhoneNumbers:
             (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
         ]
         return [("PHONE_NUMBER", a, b, score) for a, b in longest]
+
+
+def _is_range(core: str) -> bool:
+    """Two numbers of which the second is the larger, by no more than a half: pages, not a phone."""
+    match = _RANGE.match(core)
+    return match is not None and int(match[1]) < int(match[2]) <= int(match[1]) * 1.5
 
 
 def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:

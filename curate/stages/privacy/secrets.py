@@ -89,7 +89,9 @@ _NAMED = re.compile(
     r"""["'`\]]{0,2}\s{0,3}(?P<sign>:=|=>|[:=]|\b(?:is|was)\b:?)?\s{0,3}["'`(\[]?(?P<value>[^\s"'`<>,;()\[\]]{6,128})""",
     re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"^(?:[*•x.]+|\$\{?.*|%.*%|\{.*\}|(?:your|my|the|some|example|change)[_-]?\w*)$", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"^(?:[*•x.]+|\$\{?.*|%.*%|\{.*\}|(?:your|my|the|some|example|change)[_-]?\w*)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import cast
 import pyarrow as pa
 
 from curate.stage import FilterParameters, MapStage, Resources, Rule, Shared, parameter
-from curate.stages.arrow_text import sparse_column
+from curate.stages.safety.sparse import sparse_column
 from curate.stages.safety.url_lists import (
     ListFile,
     ListsError,

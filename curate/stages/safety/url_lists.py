@@ -23,7 +23,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.kernels import url_match
-from curate.stages.arrow_text import Sparse, utf8_buffers
+from curate.stages.safety.sparse import Sparse
+from curate.stages.words import utf8_buffers
 
 UT1_ADDRESS = "https://dsi.ut-capitole.fr/blacklists/"
 COMPILED_VERSION = 1

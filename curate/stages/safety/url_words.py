@@ -16,7 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.kernels import url_match
-from curate.stages.arrow_text import Sparse, utf8_buffers
+from curate.stages.safety.sparse import Sparse
+from curate.stages.words import utf8_buffers
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _OTHER = re.compile(r"[^a-z0-9]+")

@@ -1,0 +1,209 @@
+"""Personal data: what is found, where exactly, what stands in its place, and what hostile input costs."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curate.stage import Shared
+from curate.stages.privacy.detector import Detector
+from curate.stages.privacy.secrets import entropy
+from curate.stages.privacy.stage import KEY_VARIABLE, Pii, PiiParameters
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+def found(detector: Detector, text: str) -> list[tuple[str, str]]:
+    return [(span.type, text[span.start : span.end]) for span in detector.find(pa.array([text], pa.string()))[0]]
+
+
+# A key made up here, of the documented form; split so that no scanner of repositories takes it for a real one.
+AWS = "AKIA" + "Q3EGRZ7LMX2K5TNB"
+GITHUB = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Write to jane.doe+x@mail.example-site.com.", [("EMAIL_ADDRESS", "jane.doe+x@mail.example-site.com")]),
+        ("mailto:a_b@uni.ac.uk?subject=x", [("EMAIL_ADDRESS", "a_b@uni.ac.uk")]),
+        ("联系邮箱wang@firma.cn谢谢", [("EMAIL_ADDRESS", "wang@firma.cn")]),
+        ("at foo@localhost and @user and a@b", []),
+        ("Call (212) 664-7665 now", [("PHONE_NUMBER", "(212) 664-7665")]),
+        ("Tel.: +49 30 901820", [("PHONE_NUMBER", "+49 30 901820")]),
+        ("Phone 020 7946 0958 ext. 12", [("PHONE_NUMBER", "020 7946 0958 ext. 12")]),
+        ("on 2023-04-05 and 05.04.2023, in 2010-2014", []),
+        ("server 81.2.69.142 down", [("IP_ADDRESS", "81.2.69.142")]),
+        ("router 192.168.1.1, loopback 127.0.0.1", []),
+        ("version 81.2.69.142 of the driver", []),
+        ("oid 1.3.6.1.4.1", []),
+        ("from 2a02:2e0:3fe:1001:302::", [("IP_ADDRESS", "2a02:2e0:3fe:1001:302::")]),
+        ("std::vector, a::b and 12:30:45", []),
+        ("card 4111 1111 1111 1111 exp", [("CREDIT_CARD", "4111 1111 1111 1111")]),
+        ("amex 3782-822463-10005", [("CREDIT_CARD", "3782-822463-10005")]),
+        ("卡号4111111111111111。", [("CREDIT_CARD", "4111111111111111")]),
+        ("card 4111 1111 1111 1112", []),
+        ("id a4111111111111111", []),
+        ("IBAN DE89 3704 0044 0532 0130 00 ok", [("IBAN_CODE", "DE89 3704 0044 0532 0130 00")]),
+        ("GB82WEST12345698765432", [("IBAN_CODE", "GB82WEST12345698765432")]),
+        ("SSN 536-22-8145.", [("US_SSN", "536-22-8145")]),
+        ("social security number 536228145", [("US_SSN", "536228145")]),
+        ("SSN 000-12-3456", []),
+        ("mac 00:1A:2B:3C:4D:5E up", [("MAC_ADDRESS", "00:1A:2B:3C:4D:5E")]),
+        ("pay 1BoatSLRHtKNngkdXEeobR76b53LETtpyT", [("CRYPTO", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT")]),
+        (f"key {AWS} here", [("SECRET", AWS)]),
+        (f"GH_TOKEN={GITHUB}", [("SECRET", GITHUB)]),
+        ("password: Tr0ub4dor&3, next", [("SECRET", "Tr0ub4dor&3")]),
+        ("DB_PASSWORD=s3cr3t-Horse9", [("SECRET", "s3cr3t-Horse9")]),
+        ("The password reset page; token: string; password: ********", []),
+    ],
+)
+def test_finds_exactly_the_value(detector: Detector, text: str, expected: list[tuple[str, str]]) -> None:
+    assert found(detector, text) == expected
+
+
+def test_a_private_key_is_found_to_its_last_line(detector: Detector) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEabc+/9\n" * 20 + "-----END RSA PRIVATE KEY-----"
+    assert found(detector, f"see\n{key}\nand more") == [("SECRET", key)]
+
+
+def test_national_ids_are_found_for_the_countries_that_are_named() -> None:
+    detector = Detector(countries=("uk", "in"))
+    assert ("UK_NINO", "AB 12 34 56 C") in found(detector, "national insurance AB 12 34 56 C")
+    assert ("IN_PAN", "ABCPE1234F") in found(detector, "PAN ABCPE1234F")
+    with pytest.raises(ValueError, match=r"no national ids known for zz; known: .*de.*us"):
+        Detector(countries=("zz",))
+
+
+def run(text: str | None, **parameters: object) -> tuple[str | None, dict[str, object], str | None]:
+    """The text and signals that come out, and the rule that drops."""
+    stage = Pii(PiiParameters.model_validate(parameters))
+    stage.open()
+    outcome = stage.process(pa.RecordBatch.from_pydict({"text": pa.array([text], pa.string())}), Shared())
+    rule = None if outcome.verdicts is None else outcome.verdicts.column("rule")[0].as_py()
+    batch = stage.edit(outcome.batch, Shared())
+    return batch.column("text")[0].as_py(), batch.column("pii")[0].as_py(), rule
+
+
+TEXT = "👩‍👩‍👧 Schreib an a.b@firma.de — oder ruf +49 30 901820 an! e\u0301"
+
+
+def test_placeholders_stand_where_the_spans_say() -> None:
+    text, signals, _ = run(TEXT)
+    assert text == "👩‍👩‍👧 Schreib an <EMAIL_ADDRESS> — oder ruf <PHONE_NUMBER> an! e\u0301"
+    assert text is not None
+    assert [text[s["start"] : s["end"]] for s in signals["spans"]] == ["<EMAIL_ADDRESS>", "<PHONE_NUMBER>"]  # type: ignore[attr-defined]
+    assert signals["count"] == 2
+
+
+def test_redact_removes_and_annotate_leaves() -> None:
+    assert run(TEXT, mode="redact")[0] == "👩‍👩‍👧 Schreib an  — oder ruf  an! e\u0301"
+    text, signals, rule = run(TEXT, mode="annotate")
+    assert text == TEXT and rule is None
+    assert [TEXT[s["start"] : s["end"]] for s in signals["spans"]] == ["a.b@firma.de", "+49 30 901820"]  # type: ignore[attr-defined]
+
+
+def test_drop_goes_by_density() -> None:
+    assert run("mail a.b@firma.de", mode="drop")[2] == "personal_data"
+    assert run("mail a.b@firma.de " + "and much other text " * 20, mode="drop")[2] is None
+    assert run(None, mode="drop")[2] is None
+
+
+def test_surrogates_keep_the_form_and_map_the_same_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "a key of at least sixteen characters")
+    text = "a.b@firma.de, A.B@firma.de, c@firma.de, 4111-1111-1111-1111, 81.2.69.142"
+    first, _, _ = run(text, replacement="surrogate")
+    assert first == run(text, replacement="surrogate")[0]
+    parts = str(first).split(", ")
+    assert parts[0] == parts[1] != parts[2]
+    assert parts[0].split("@")[1] == parts[2].split("@")[1]
+    assert parts[0].endswith(".example.com") and len(parts[3]) == 19 and parts[3] != "4111-1111-1111-1111"
+    assert parts[4].startswith(("198.51.100.", "203.0.113."))
+    monkeypatch.setenv(KEY_VARIABLE, "another key of sixteen characters or more")
+    assert run(text, replacement="surrogate")[0] != first
+    monkeypatch.delenv(KEY_VARIABLE)
+    with pytest.raises(ValueError, match="CURATE_PII_KEY"):
+        run(text, replacement="surrogate")
+
+
+def test_titles_are_replaced_too() -> None:
+    stage = Pii(PiiParameters())
+    stage.open()
+    batch = pa.RecordBatch.from_pydict({"text": ["nothing"], "title": ["Mail a.b@firma.de"]})
+    out = stage.edit(stage.process(batch, Shared()).batch, Shared())
+    assert out.column("title").to_pylist() == ["Mail <EMAIL_ADDRESS>"]
+
+
+PIECES = ["a.b@firma.de", "+49 30 901820", "4111 1111 1111 1111", "81.2.69.142", "536-22-8145", AWS]
+FILLER = st.text(alphabet="aZ é中😀\u0301\u200d\n.,", max_size=12)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(FILLER, st.sampled_from(PIECES)), max_size=5), FILLER)
+def test_replacing_touches_nothing_but_the_spans(detector: Detector, parts: list[tuple[str, str]], tail: str) -> None:
+    text = "".join(f"{filler} {piece} " for filler, piece in parts) + tail
+    before = detector.find(pa.array([text]))[0]
+    stage = Pii(PiiParameters())
+    stage._detector = detector
+    stage._stand_in = lambda type_, value: f"<{type_}>"
+    batch = stage.process(pa.RecordBatch.from_pydict({"text": [text]}), Shared()).batch
+    out = stage.edit(batch, Shared())
+    new, signals = out.column("text")[0].as_py(), out.column("pii")[0].as_py()
+    outside_old, outside_new, at_old, at_new = [], [], 0, 0
+    for old, span in zip(before, signals["spans"], strict=True):
+        assert new[span["start"] : span["end"]] == f"<{span['type']}>"
+        outside_old.append(text[at_old : old.start])
+        outside_new.append(new[at_new : span["start"]])
+        at_old, at_new = old.end, span["end"]
+    assert [*outside_old, text[at_old:]] == [*outside_new, new[at_new:]]
+    assert all(piece not in new for _, piece in parts)
+
+
+def test_an_answer_does_not_depend_on_neighbours(detector: Detector) -> None:
+    texts = [TEXT, None, "", "4111 1111", "1111 1111", "a@", "b.de", "81.2.69.142"]
+    together = detector.find(pa.array(texts, pa.string()))
+    sliced = detector.find(pa.array(["x@y.com", *texts], pa.string()).slice(1))
+    alone = [detector.find(pa.array([text], pa.string()))[0] for text in texts]
+    assert together == alone == sliced
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["1", "@", "a@", "1 ", "1.", "::", "a.a@a.", "AB12 ", "-", "password ", "1-1-", "٣", "AKIA", "-----BEGIN "],
+)
+def test_hostile_input_costs_what_it_is_long(detector: Detector, unit: str) -> None:
+    short, long = unit * 5_000, unit * 20_000
+    detector.find(pa.array([short[:1000]]))
+    clock = []
+    for text in (short, long):
+        start = time.process_time()
+        detector.find(pa.array([text]))
+        clock.append(time.process_time() - start)
+    assert clock[1] < 1.0 + 12 * clock[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["7" * 50_000_000, "@" * 1_000_000, "a" * 10_000_000, "." * 10_000_000])
+def test_a_line_of_fifty_megabytes_takes_seconds(detector: Detector, text: str) -> None:
+    start = time.process_time()
+    assert detector.find(pa.array([text])) == [[]]
+    assert time.process_time() - start < 20
+
+
+def test_nothing_found_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        found(Detector(), "IBAN DE00 1234 1234 1234 1234 00 ñ, a.b@firma.de, 536-22-8145, 4111111111111111")
+    assert "firma" not in caplog.text and "1234" not in caplog.text and "8145" not in caplog.text
+
+
+def test_entropy_of_what_is_known() -> None:
+    assert entropy("aaaa") == 0.0
+    assert entropy("abcd") == 2.0
