@@ -55,9 +55,10 @@ def repetition(
     keys = np.zeros(size, dtype=np.uint64)
     counts, firsts = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int64)
     grams, before = np.zeros(most_words, dtype=np.uint64), np.zeros(most_words + 1, dtype=np.int64)
+    places, slots = np.zeros(most_words, dtype=np.int64), np.zeros(most_words, dtype=np.int64)
     _repetition(
         data, text_start, text_stop, first, last, characters, hashes, classes,
-        keys, counts, firsts, grams, before, length, measures,
+        keys, counts, firsts, grams, before, places, slots, length, measures,
     )  # fmt: skip
     return length, measures
 
@@ -111,7 +112,7 @@ def _most_newlines(data, text_start, text_stop):  # type: ignore[no-untyped-def]
 @kernel
 def _repetition(  # type: ignore[no-untyped-def]
     data, text_start, text_stop, first, last, characters, hashes, classes,
-    keys, counts, firsts, grams, before, length, measures,
+    keys, counts, firsts, grams, before, places, slots, length, measures,
 ):  # fmt: skip
     for document in range(len(first)):
         start, stop = text_start[document], text_stop[document]
@@ -133,17 +134,26 @@ def _repetition(  # type: ignore[no-untyped-def]
         for word in range(n_words):
             grams[word] = hashes[base + word]
             before[word + 1] = before[word] + characters[base + word]
+            places[word] = word
+        # Only where an (n-1)-gram repeats can an n-gram repeat: from one n to the next, fewer places remain.
+        left = n_words
         for n in range(2, 11):
-            n_grams = n_words - n + 1
-            for index in range(n_grams):
-                grams[index] = grams[index] * _N_GRAM_FACTOR + hashes[base + index + n - 1]
-            if n_grams <= 0:
-                break
+            while left and places[left - 1] > n_words - n:
+                left -= 1
+            for index in range(left):
+                place = places[index]
+                grams[place] = grams[place] * _N_GRAM_FACTOR + hashes[base + place + n - 1]
             if n <= 4:
-                repeated = _top(grams, n_grams, n, before, keys, counts, firsts)
+                repeated = _top(grams, places, left, n_words, n, before, keys, counts, firsts, slots)
             else:
-                repeated = _duplicate_grams(grams, n_grams, n, before, keys)
+                repeated = _duplicate_grams(grams, places, left, n, before, keys, counts, slots)
             row[2 + n] = repeated / total
+            kept = 0
+            for index in range(left):
+                if counts[slots[index]] > 1:
+                    places[kept] = places[index]
+                    kept += 1
+            left = kept
 
 
 @kernel
@@ -198,35 +208,45 @@ def _duplicates(data, start, stop, newlines, keys):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _top(grams, n_grams, n, before, keys, counts, firsts):  # type: ignore[no-untyped-def]
+def _top(grams, places, n_places, n_words, n, before, keys, counts, firsts, slots):  # type: ignore[no-untyped-def]
     """Characters, with the spaces between the words, of the most frequent n-gram's occurrences; of several, the
-    one that comes first."""
-    size = slots_for(n_grams)
+    one that comes first. Leaves the count of each place's n-gram in counts[slots]."""
+    if n_words < n:
+        return 0
+    size = slots_for(n_places)
     clear(keys, size)
-    best, place = 0, 0
-    for index in range(n_grams):
-        slot, seen = insert(keys, size, grams[index])
+    best, top = 1, 0  # where none repeats, the first n-gram of the text
+    for index in range(n_places):
+        place = places[index]
+        slot, seen = insert(keys, size, grams[place])
+        slots[index] = slot
         if seen:
             counts[slot] += 1
         else:
             counts[slot] = 1
-            firsts[slot] = index
-        if counts[slot] > best or (counts[slot] == best and firsts[slot] < place):
-            best, place = counts[slot], firsts[slot]
-    return best * (before[place + n] - before[place] + n - 1)
+            firsts[slot] = place
+        if counts[slot] > best or (counts[slot] == best and firsts[slot] < top):
+            best, top = counts[slot], firsts[slot]
+    return best * (before[top + n] - before[top] + n - 1)
 
 
 @kernel
-def _duplicate_grams(grams, n_grams, n, before, keys):  # type: ignore[no-untyped-def]
-    size = slots_for(n_grams)
+def _duplicate_grams(grams, places, n_places, n, before, keys, counts, slots):  # type: ignore[no-untyped-def]
+    """Characters of n-grams met before, each stepped over as a whole once met. Leaves counts as `_top` does."""
+    size = slots_for(n_places)
     clear(keys, size)
-    repeated = 0
-    index = 0
-    while index < n_grams:
-        _, seen = insert(keys, size, grams[index])
-        if seen:
-            repeated += before[index + n] - before[index]
-            index += n
+    for index in range(n_places):
+        slot, seen = insert(keys, size, grams[places[index]])
+        slots[index] = slot
+        counts[slot] = counts[slot] + 1 if seen else 1
+    repeated, free = 0, 0
+    for index in range(n_places):
+        place, slot = places[index], slots[index]
+        if place < free or counts[slot] == 1:
+            continue
+        if keys[slot] == np.uint64(0):  # met before: the key was taken out then
+            repeated += before[place + n] - before[place]
+            free = place + n
         else:
-            index += 1
+            keys[slot] = np.uint64(0)
     return repeated
