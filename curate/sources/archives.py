@@ -27,7 +27,7 @@ Fields: TypeAlias = dict[bytes, bytes]
 _ARC = re.compile(
     rb"(?P<url>[^\n]+?) (?P<ip>\S{1,60}) (?P<date>\d{8,20})\S{0,20}(?P<rest> [^\n]*)? (?P<length>-?\w+)\r?$"
 )
-_HEADER_END = re.compile(rb"\n\r*\n")
+HEADER_END = re.compile(rb"\n\r*\n")
 _VERSION = re.compile(rb"WARC/\d", re.IGNORECASE)
 _FIELD = re.compile(rb"\n([^:\n]+):([^\n]*)")
 _FEW = re.compile(rb"\n(warc-type|warc-target-uri|content-length):([^\n]*)", re.IGNORECASE)
@@ -44,8 +44,8 @@ class Record:
     """The WARC-Type, lower case; `response` for what an ARC file holds, `warcinfo` for its first record."""
     fields: Fields
     """Header fields by lower-case name; of an ARC record under the WARC names for the same things."""
-    block: bytes | None
-    """The content; None where it is larger than the limit or damaged."""
+    block: memoryview | None
+    """The content (no copy: it is the larger part of all bytes); None where it is larger than the limit or damaged."""
     offset: int | None = 0
     """First byte, in the file, of its gzip member (of the record itself in a plain file); None in a file that is
     compressed as a whole."""
@@ -72,14 +72,15 @@ Walk: TypeAlias = Generator[Record | Gap, None, int]
 """Yields what it meets, and answers where to go on."""
 
 
-def walk(window: Window, start: int, end: int, *, exact: bool, limit: int, split: bool) -> Iterator[Record | Gap | int]:
+def walk(
+    window: Window, start: int, end: int, *, zipped: bool, exact: bool, limit: int, split: bool
+) -> Iterator[Record | Gap | int]:
     """Records and gaps that begin in [start, end), and the places of range: the first item is where the first one
     begins, the last where the first one after the range does (both as int).
 
-    `limit`: bytes of a block at most. `split`: False where the range is the whole file, which is then read to its
-    end. OSError only for trouble of the file system.
+    `zipped`: gzip members, else plain records. `limit`: bytes of a block at most. `split`: False where the range is
+    the whole file, which is then read to its end. OSError only for trouble of the file system.
     """
-    zipped = bytes(window.view(0, 3)) == GZIP
     place = start if exact else next_member(window, start) if zipped else next_plain(window, start)
     yield place
     end = end if split else window.size
@@ -93,9 +94,9 @@ def walk(window: Window, start: int, end: int, *, exact: bool, limit: int, split
 
 def _member(window: Window, place: int, limit: int) -> Walk:
     """What begins at `place`; answers where to go on."""
-    if bytes(window.view(place, 3)) != GZIP:
-        return (yield from _lost(window, place, "no gzip member begins here"))
     member = Member(window, place)
+    if member.corrupt and bytes(window.view(place, 3)) != GZIP:
+        return (yield from _lost(window, place, "no gzip member begins here"))
     held: Record | None = None
     problem: str | None = None
     while member.skip_newlines():
@@ -179,7 +180,7 @@ def read_record(stream: Stream, limit: int) -> tuple[Record | None, str | None]:
         fields = parse_fields(header, _FIELD if _CONTENT.search(header) else _FEW)
         record = Record(text(fields.get(b"warc-type", b"unknown")).lower(), fields, None)
         if not whole:
-            record.block, record.missing = b"", int(_declared(fields) or 1)
+            record.block, record.missing = memoryview(b""), int(_declared(fields) or 1)
             return record, None
     else:
         stream.need(2048)
@@ -197,7 +198,7 @@ def _header(stream: Stream) -> tuple[bytes | None, bool]:
     """The header's lines, and whether they end with an empty one; the stream moves past that."""
     while True:
         data, start = stream.data, stream.position
-        match = _HEADER_END.search(data, start)
+        match = HEADER_END.search(data, start)
         if match:
             stream.position = match.end()
             return data[start : match.start()], True
@@ -242,7 +243,7 @@ def _take_block(stream: Stream, record: Record, limit: int) -> None:
     at = stream.position
     followed_well = there <= length or stream.data[at + length] in b"\r\n"
     there = min(there, length)
-    block = stream.data[at : at + there]
+    block = memoryview(stream.data)[at : at + there]
     record.missing = length - there
     if record.missing or not followed_well:
         # The length may be wrong: then the next record begins inside this one.
@@ -253,14 +254,14 @@ def _take_block(stream: Stream, record: Record, limit: int) -> None:
     record.block = block
 
 
-def _rest(stream: Stream, limit: int) -> bytes:
+def _rest(stream: Stream, limit: int) -> memoryview:
     """The content of a record without a length: to the next record, or to the end of the stream."""
     stream.need(limit)
     here = stream.data[stream.position : stream.position + limit]
     lost = LOST_RECORD.search(here)
     block = here[: lost.start()] if lost else here
     stream.position += lost.end() if lost else len(here)
-    return block.rstrip(b"\r\n") if not lost else block
+    return memoryview(block if lost else block.rstrip(b"\r\n"))
 
 
 # ---------------------------------------------------------------------------------------- header fields

@@ -89,7 +89,6 @@ _HIDES = re.compile(rb"<(?:script|style|title|textarea|xmp|noframes)[\s/>]", re.
 _ATTRIBUTE = re.compile(rb"([^\s=/>\"']+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?")
 _CHARSET = re.compile(rb"charset\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;\"']+))", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"']{1,60})[\"']", re.IGNORECASE)
-_WIDE_RUNS = re.compile(r"[^\x00-\x7f]+")
 _LABEL = re.compile(r"[\w.:+-]+")
 
 _SURE_UTF8 = 4
@@ -128,16 +127,16 @@ def decode(body: bytes, header: str | None) -> Decoded:
     """A page's text and encoding. `header`: the charset parameter of its Content-Type, if there is one."""
     for mark, name in _BOMS:
         if body.startswith(mark):
-            return _with(body[len(mark) :], name)
+            return decode_as(body[len(mark) :], name)
     candidates = _candidates(body, header)
     first = candidates[0] if candidates else None
     nul = b"\0" in body
     if nul and (first is None or first == "utf-8") and (wide := _wide_by_nuls(body)):
-        return _with(body, wide)
+        return decode_as(body, wide)
     if body.isascii() and not nul and first not in _ESCAPED:
         # Any encoding left (UTF-16 would have NULs) reads ASCII alike.
         if first is None and b"\x1b$" in body:
-            return _with(body, detect(body))
+            return decode_as(body, detect(body))
         return Decoded(body, first if first and first not in _WIDE else "utf-8")
     if first in (None, "utf-8") and _is_utf8(body):
         return Decoded(body, "utf-8")
@@ -149,8 +148,8 @@ def decode(body: bytes, header: str | None) -> Decoded:
             return believed
     guess = detect(body)
     if first is not None and _try(body, guess) is None:
-        return _with(body, first)
-    return _with(body, guess)
+        return decode_as(body, first)
+    return decode_as(body, guess)
 
 
 # ---------------------------------------------------------------------------------------- what is declared
@@ -230,8 +229,7 @@ def _refuted_by_utf8(body: bytes, candidates: list[str]) -> bool:
         return False
     if "utf-8" in candidates:
         return True
-    text = body.decode()
-    wide = sum(map(len, _WIDE_RUNS.findall(text)))
+    wide = _leads(body)
     if candidates[0] in _CODECS:
         return wide >= _SURE_UTF8_EAST
     return wide >= _SURE_UTF8 or _TELLING_UTF8.search(body) is not None
@@ -241,7 +239,7 @@ def _try(body: bytes, name: str) -> Decoded | None:
     """The page in that encoding if the bytes bear it out."""
     if name in _WIDE and body[:2000].count(0) * 8 < min(len(body), 2000):
         return None
-    decoded = _with(body, name)
+    decoded = decode_as(body, name)
     if isinstance(decoded.text, bytes):
         return decoded
     errors = decoded.text.count("�") - body.count(b"\xef\xbf\xbd")
@@ -252,9 +250,15 @@ def _try(body: bytes, name: str) -> Decoded | None:
 
 
 _HIGH = bytes(range(128, 256))
+_NO_LEADS = bytes(range(0xC0))
 
 
-def _with(body: bytes, name: str) -> Decoded:
+def _leads(body: bytes) -> int:
+    """Bytes that begin a multi-byte sequence of UTF-8."""
+    return len(body.translate(None, _NO_LEADS))
+
+
+def decode_as(body: bytes, name: str) -> Decoded:
     """The page in that encoding, with U+FFFD for what it cannot read."""
     codecs_of = _CODECS.get(name)
     if codecs_of is None:
@@ -293,8 +297,7 @@ def detect(body: bytes) -> str:
     if body.isascii():
         escaped = b"\x1b$" in body
         return "iso-2022-kr" if escaped and b"\x1b$)C" in body else "iso-2022-jp" if escaped else "utf-8"
-    text = body.decode("utf-8", "replace")
-    if text.count("\ufffd") * 20 <= sum(map(len, _WIDE_RUNS.findall(text))):
+    if body.decode("utf-8", "replace").count("\ufffd") * 20 <= _leads(body):
         return "utf-8"
     guess = encoding_name(detect_encoding(body, html5_compatible=False) or "")
     if guess is None or guess == "utf-8":

@@ -11,7 +11,7 @@ import brotli
 import zstandard
 from isal import isal_zlib
 
-from curate.sources.archives import Fields, parse_fields
+from curate.sources.archives import HEADER_END, Fields, parse_fields
 from curate.sources.streams import GZIP, INFLATE_ERRORS
 
 _STATUS = re.compile(rb"(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?!\d)")
@@ -37,20 +37,14 @@ class Response:
     body: bytes
 
 
-def parse_response(block: bytes) -> Response | None:
+def parse_response(block: bytes | memoryview) -> Response | None:
     """The response in a record's content, or None where it is none (a DNS answer, an FTP file, bare HTML)."""
     match = _STATUS.match(block)
     if match is None:
         return None
-    end = block.find(b"\n\r\n")
-    bare = block.find(b"\n\n", 0, end if end >= 0 else 1 << 16)
-    if bare >= 0:
-        head, body = block[:bare], block[bare + 2 :]
-    elif end >= 0:
-        head, body = block[:end], block[end + 3 :]
-    else:
-        head, body = block, b""
-    return Response(int(match[1]), parse_fields(head), body)
+    end = HEADER_END.search(block)
+    head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
+    return Response(int(match[1]), parse_fields(bytes(head)), bytes(body))
 
 
 def decode_body(response: Response, limit: int) -> bytes:

@@ -45,6 +45,7 @@ _BINARY = (
 )
 """What is served as HTML and is not."""
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:+-]+)", re.IGNORECASE)
+_BLANK = re.compile(rb"\s*")
 _DATE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _DAY = re.compile(rb"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d):?(\d\d):?(\d\d)(\.\d{1,9})?)?")
 _HTTP_FIELDS = tuple((field.name, field.name.replace("_", "-").encode()) for field in HTTP)[1:]
@@ -75,18 +76,18 @@ def page(record: Record, source: str, limit: int) -> Made | SkippedRecord | Fail
         if b"arc-mime" not in record.fields or not _BEGINS_HTML.match(record.block[:2048]):
             return _skip(record, source, "not_http")
         # Early ARC files hold the page without its HTTP header.
-        response = Response(200, {b"content-type": record.fields[b"arc-mime"]}, record.block)
+        response = Response(200, {b"content-type": record.fields[b"arc-mime"]}, bytes(record.block))
     if response.status != 200:
         return _skip(record, source, f"status_{response.status}")
     content_type = text(response.fields.get(b"content-type", b""))
-    mime = re.split("[;,]", content_type, maxsplit=1)[0].strip().lower()
+    mime = content_type.replace(",", ";").partition(";")[0].strip().lower()
     if mime not in HTML_TYPES and mime not in UNIDENTIFIED_TYPES and "/" in mime:
         return _skip(record, source, f"mime_{mime[:80]}")
     try:
         body = decode_body(response, limit)
     except BodyError as error:
         return _fail(record, source, str(error))
-    if not body.strip():
+    if _BLANK.fullmatch(body):
         return _skip(record, source, "empty_body")
     if mime not in HTML_TYPES and not looks_like_html(body):
         return _skip(record, source, f"mime_{mime[:80]}" if "/" in mime else "mime_unidentified")
@@ -98,10 +99,10 @@ def page(record: Record, source: str, limit: int) -> Made | SkippedRecord | Fail
     html = as_utf8(html)
     url, date = record_url(record.fields), record_date(record.fields)
     fields = response.fields
-    http = {"status": 200}
+    http: dict[str, int | str] = {"status": 200}
     for name, key in _HTTP_FIELDS:
-        value = fields.get(key)
-        http[name] = text(value) if value is not None else None  # type: ignore[assignment]
+        if key in fields:
+            http[name] = text(fields[key])
     identity = _id(record, url, date, body)
     return Made((identity, url, date, source, record.offset, record.length, html, charset, http), len(html))
 
@@ -114,11 +115,12 @@ def extracted_text(record: Record, source: str, limit: int) -> Made | SkippedRec
         return _skip(record, source, record.type)
     if record.block is None:
         return _fail(record, source)
-    if not record.block.strip():
+    block = bytes(record.block)
+    if _BLANK.fullmatch(block):
         return _skip(record, source, "empty_body")
-    content = as_utf8(decode(record.block, "utf-8").text)
+    content = as_utf8(decode(block, "utf-8").text)
     url, date = record_url(record.fields), record_date(record.fields)
-    identity = _id(record, url, date, record.block)
+    identity = _id(record, url, date, block)
     return Made((identity, url, date, source, record.offset, record.length, content, None), len(content))
 
 

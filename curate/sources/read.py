@@ -22,6 +22,7 @@ from curate.sources.base import Documents, Event, Extent, Failure, Shard, Skippe
 from curate.sources.pages import Row, batch, extracted_text, page
 from curate.sources.plan import MAX_PAGE_BYTES, can_split
 from curate.sources.store import ByteFile, MemoryFile, Window, open_bytes
+from curate.sources.streams import GZIP
 
 BATCH_BYTES = 16 * 1024 * 1024
 BATCH_ROWS = 256
@@ -95,7 +96,8 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
             yield Failure(shard.path, 0, 0, None, None, "the file is empty")
             yield Extent(0, 0)
             return
-        unwrapped, problem = _unwrap(file)
+        head = file.read_at(0, 6)
+        unwrapped, problem = _unwrap(file, head)
         if unwrapped is None:
             yield Failure(shard.path, 0, file.size, None, None, problem)
             yield Extent(0, file.size)
@@ -103,7 +105,13 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
         split = unwrapped is file and can_split(shard.kind, shard.path)
         # A block may be larger than the page in it: its header, and chunks; a compressed one is smaller.
         items = walk(
-            Window(unwrapped), shard.start, shard.end, exact=shard.exact, limit=2 * limit + (1 << 20), split=split
+            Window(unwrapped),
+            shard.start,
+            shard.end,
+            zipped=head.startswith(GZIP),
+            exact=shard.exact,
+            limit=2 * limit + (1 << 20),
+            split=split,
         )
         places: list[int] = []
         any_record = False
@@ -134,9 +142,8 @@ def _archive(shard: Shard, batch_bytes: int, batch_rows: int) -> Iterator[Event]
         file.close()
 
 
-def _unwrap(file: ByteFile) -> tuple[ByteFile | None, str]:
+def _unwrap(file: ByteFile, head: bytes) -> tuple[ByteFile | None, str]:
     """The archive inside a file that is compressed as a whole, else the file itself; with what went wrong."""
-    head = file.read_at(0, 6)
     wrapper = next((name for magic, name in _WRAPPERS.items() if head.startswith(magic)), None)
     if wrapper is None:
         return file, ""
