@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("what a run has done", "curate.commands.status"),
     "explain": ("the life of one document of a run, stage by stage", "curate.commands.explain"),
     "what-if": ("what other thresholds would have done to a run", "curate.commands.what_if"),
+    "calibrate": ("thresholds for each language from a reference corpus", "curate.commands.calibrate"),
     "report": ("write a run's report.html anew", "curate.commands.report"),
     "extract": ("one page, as text", "curate.commands.extract"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),

@@ -23,8 +23,11 @@ _DAMAGE = re.compile(
 # Zero-width and directional marks that no script needs outside its own text; joiners (U+200C, U+200D) stay.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
-_LINE_EDGES = re.compile(" *\n *")
+# Anything but one plain space, so that the single spaces of clean text are never touched.
+_SPACES = re.compile(
+    "[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]{2,}|[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
+)
+_LINE_EDGES = re.compile(" +\n *|\n +")
 _NEWLINES = re.compile("\n{3,}")
 _BREAKS = re.compile("\r\n?|[\u2028\u2029\u0085]")
 
@@ -53,7 +56,7 @@ class FixText(MapStage):
 
 
 def fix(text: str, parameters: FixTextParameters) -> str:
-    """The text, repaired. Fixing twice changes nothing more."""
+    """The text, repaired. Fixing twice changes nothing more, unless text was broken twice over."""
     if parameters.mojibake and _DAMAGE.search(text):
         text = _ftfy(text)
     if parameters.whitespace and _BREAKS.search(text):

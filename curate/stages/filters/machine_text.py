@@ -36,12 +36,11 @@ _RESIDUE = re.compile(
 _TEMPLATE = re.compile(
     r"\{[^{}|\n]{1,60}(?:\|[^{}|\n]{0,60}){1,20}\}|%%?[a-z_]{3,30}%%?(?=\W|$)|\{\{ ?[a-z_.]{2,40} ?\}\}", re.IGNORECASE
 )
-# A cheap test that lets most pages by: some part of a phrase must be there.
-_HINT = re.compile(
-    r"\bAI\b|language model|\bI(?:'m| am) (?:sorry|unable|an)|cannot|can't|knowledge|egenerate|ertainly|ure[,!] here"
-    r"|I hope this|anything else|\[(?:insert|your|company|product|name|city)|\{|%",
-    re.IGNORECASE,
-)
+# Parts of every phrase above: a page without any, as most are, needs no further look.
+_HINTS = ("language model", "i'm sorry", "i am sorry", "ai model", "ai assistant", "intelligence", "an ai", "i cannot",
+          "i can't", "i am unable", "my knowledge", "my last", "my training", "regenerate response", "sure, here",
+          "sure! here", "certainly, here", "certainly! here", "i hope this", "anything else", "[insert", "[your",
+          "[company", "[product", "[name of", "[city", "{", "%")  # fmt: skip
 
 
 class MachineTextParameters(FilterParameters):
@@ -89,6 +88,7 @@ class MachineText(MapStage):
 
 def _count(text: str) -> tuple[int, int, int]:
     """Phrases of generators, places of templates, characters."""
-    if not _HINT.search(text):
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
         return 0, 0, len(text)
     return len(_RESIDUE.findall(text)), len(_TEMPLATE.findall(text)), len(text)
