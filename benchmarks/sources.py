@@ -21,7 +21,7 @@ from typing import Any
 
 from curate.documents import document_id
 from curate.sources import Documents, plan, read
-from curate.sources.charset import decode, decode_as, encoding_name
+from curate.sources.charset import decode, decode_as, detect, encoding_name
 from curate.sources.pages import as_utf8
 
 _LANGUAGE = re.compile(
@@ -123,16 +123,17 @@ def undeclared_accuracy(folder: Path) -> dict[str, dict[str, float]]:
     from resiliparse.parse.encoding import detect_encoding
 
     detectors: dict[str, Callable[[bytes], str | None]] = {
+        "curate, declarations ignored": detect,
         "curate": lambda data: decode(data, None).charset,
         "resiliparse": lambda data: encoding_name(detect_encoding(data)),
         "charset-normalizer": lambda data: encoding_name(best.encoding) if (best := from_bytes(data).best()) else None,
     }
     files = [(path, path.parent.name.lower()) for path in sorted(folder.glob("*/*")) if path.is_file()]
     table: dict[str, dict[str, float]] = {}
-    for name, detect in detectors.items():
+    for name, detector in detectors.items():
         right = 0
         start = time.process_time()
-        guesses = [detect(path.read_bytes()) for path, _ in files]
+        guesses = [detector(path.read_bytes()) for path, _ in files]
         seconds = time.process_time() - start
         for (path, label), guess in zip(files, guesses, strict=True):
             expected = encoding_name(_LANGUAGE.sub("", label))
