@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,14 @@ _BEFORE_STOP = "0123456789%²-+|()?:" + _PUNCT + _QUOTES
 _INNER = ".…+-*^,:<>=/–—~"
 _LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
+_LETTER = LETTER | WORD
+_BY_CATEGORY: dict[str, int] = defaultdict(
+    int,
+    Ll=_LETTER | LOWER, Lm=_LETTER | LOWER, Lo=_LETTER | LOWER, Lu=_LETTER | UPPER, Lt=_LETTER,
+    Nd=WORD | DIGIT, Nl=WORD, No=WORD, So=ICON, Cc=CONTROL,
+    **dict.fromkeys(("Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps"), PUNCTUATION),
+)  # fmt: skip
+
 
 @functools.cache
 def character_classes() -> NDArray[np.uint32]:
@@ -96,16 +105,8 @@ def character_classes() -> NDArray[np.uint32]:
     for first, last in ((0, 0xD7FF), (0xE000, 0x3FFFF), (0xE0000, 0xE0FFF)):
         characters = "".join(map(chr, range(first, last + 1)))
         part = table[first : last + 1]
-        categories = np.array(list(map(unicodedata.category, characters)))
-        major = categories.astype("U1")
-        part[major == "L"] |= LETTER
-        part[major == "P"] |= PUNCTUATION
-        part[categories == "So"] |= ICON
-        part[categories == "Nd"] |= DIGIT
-        part[categories == "Cc"] |= CONTROL
-        part[(major == "L") | np.isin(categories, ("Nd", "Nl", "No"))] |= WORD
-        part[np.isin(categories, ("Ll", "Lm", "Lo"))] |= LOWER
-        part[categories == "Lu"] |= UPPER
+        bits = map(_BY_CATEGORY.__getitem__, map(unicodedata.category, characters))
+        part[:] = np.fromiter(bits, dtype=np.uint32, count=len(characters))
         for index, character in enumerate(characters if first == 0 else ""):
             if index > 0x3000:
                 break
