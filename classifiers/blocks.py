@@ -22,7 +22,7 @@ import numpy.typing as npt
 from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, crawl_sources, prepare
 from curate.kernels.block_features import FEATURES
 from curate.kernels.html import C_WORDS
-from curate.kernels.trees import parse_lightgbm, score
+from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose, whole_tables
 
 PARAMETERS: dict[str, Any] = {
@@ -136,19 +136,21 @@ def _fit(pages: Sequence[GoldPage], weights: npt.NDArray[np.float64], chosen: Se
     return lightgbm.train(PARAMETERS, data, TREES)
 
 
+def fold_models(pages: Sequence[GoldPage]) -> list[Trees]:
+    """For each fold a model that has seen none of its domains."""
+    weights = _weights(pages)
+    models = []
+    for fold in range(FOLDS):
+        booster = _fit(pages, weights, [i for i, page in enumerate(pages) if page.fold != fold])
+        models.append(parse_lightgbm(booster.model_to_string()))
+        print(f"fold {fold + 1} of {FOLDS}: {time.process_time():.0f} CPU seconds", file=sys.stderr, flush=True)
+    return models
+
+
 def _out_of_fold(pages: Sequence[GoldPage]) -> Scores:
     """Each page's log-odds by a model that has seen no page of its domain."""
-    weights = _weights(pages)
-    scores: Scores = [np.zeros(0)] * len(pages)
-    for fold in range(FOLDS):
-        model = parse_lightgbm(
-            _fit(pages, weights, [i for i, page in enumerate(pages) if page.fold != fold]).model_to_string()
-        )
-        for i, page in enumerate(pages):
-            if page.fold == fold:
-                scores[i] = score(model, page.rows)
-        print(f"fold {fold + 1} of {FOLDS}: {time.process_time():.0f} CPU seconds", file=sys.stderr, flush=True)
-    return scores
+    models = fold_models(pages)
+    return [score(models[page.fold], page.rows) for page in pages]
 
 
 def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) -> str:

@@ -44,13 +44,13 @@ def model_fingerprint() -> str:
     return hashlib.sha256(MODEL.read_bytes()).hexdigest()
 
 
-def extract_blocks(html: str, options: Options) -> Extracted:
-    """The page's text by learned choice of blocks."""
+def extract_blocks(html: str, options: Options, model: Trees | None = None) -> Extracted:
+    """The page's text by learned choice of blocks, by the model that comes with the package or by `model`."""
     source = html.encode("utf-8", "replace")
     metas = read_metas(html)
     said = read_metadata(html, metas)
     page = scan(source)
-    probabilities = block_probabilities(page, read_hints(html, metas), len(source))
+    probabilities = block_probabilities(page, read_hints(html, metas), len(source), model)
     keep = choose(probabilities, np.maximum(page.counts[:, C_WORDS], MIN_WORDS))
     keep = whole_tables(page, keep)
     text = write_text(source, page, np.flatnonzero(keep), options.format == "markdown")
@@ -63,9 +63,11 @@ MIN_WORDS = 0.2
 """What a block without words weighs when blocks are chosen."""
 
 
-def block_probabilities(page: Page, hints: npt.NDArray[np.float32], n_bytes: int) -> npt.NDArray[np.float64]:
+def block_probabilities(
+    page: Page, hints: npt.NDArray[np.float32], n_bytes: int, model: Trees | None = None
+) -> npt.NDArray[np.float64]:
     """For each block the probability that it is content."""
-    return 1 / (1 + np.exp(-score(load_model(), features(page, hints, n_bytes))))
+    return 1 / (1 + np.exp(-score(model or load_model(), features(page, hints, n_bytes))))
 
 
 def choose(probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
