@@ -21,11 +21,11 @@ crawl-sample: setup
 demo: setup
 	$(RUN) -m curate crawl-sample --out data/crawl-sample
 	$(RUN) -m curate run pipelines/fineweb_like.yaml
-	$(RUN) -m model train examples/smoke.yaml
+	$(RUN) -m model train examples/smoke.yaml --resume
 	@echo "The report of the run: runs/fineweb_like/report.html"
 
 train-smoke: setup
-	$(RUN) -m model train examples/smoke.yaml
+	$(RUN) -m model train examples/smoke.yaml --resume
 
 ablation-smoke: setup
 	$(RUN) -m model ablate pipelines/ablations/smoke.yaml

@@ -335,4 +335,7 @@ class Transformer(nn.Module):
         (folder / "shape.json").write_text(json.dumps(asdict(s), indent=2) + "\n")
         if tokenizer is not None:
             (folder / "tokenizer.json").write_bytes(tokenizer)
-            (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}\n')
+            added = {token["id"]: token["content"] for token in json.loads(tokenizer).get("added_tokens", [])}
+            end = {"bos_token": added[eod], "eos_token": added[eod]} if eod in added else {}
+            settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": s.length, **end}
+            (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")

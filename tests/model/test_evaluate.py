@@ -193,3 +193,4 @@ def test_exported_tokenizer_is_read_by_transformers(run: Path, tmp_path: Path) -
     assert main(["export", str(run), str(tmp_path)]) == 0
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert tokenizer("naïve 雪")["input_ids"] == list("naïve 雪".encode())
+    assert tokenizer.eos_token_id == EOD
