@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -141,9 +142,12 @@ def whole_run(documents: int, workers: int, memory_mb: int, more: str, folder: P
     )
     with PeakMemory() as memory:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "curate", "run", str(recipe), "--workers", str(workers), "--quiet"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        how = ["--workers", str(workers)] if workers else ["--inline"]
+        command = [sys.executable, "-m", "curate", "run", str(recipe), "--quiet", *how]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     manifest = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
     operations: dict[str, int] = {}
     for phase in manifest["phases"]:
@@ -156,12 +160,18 @@ def whole_run(documents: int, workers: int, memory_mb: int, more: str, folder: P
         "text_mb": round(text_bytes / 1e6),
         "seconds": round(seconds, 1),
         "documents_per_second": round(documents / seconds),
+        # Ray's workers are nobody's children: processor time is known of a run without it alone.
+        "cpu_seconds": None if workers else round(_cpu(after) - _cpu(before), 1),
         "shuffled_mb": round(exchanged / 1e6),
         "shuffled_bytes_per_document": round(exchanged / documents),
-        "worker_peak_mb": round(max(memory.peak_mb.values(), default=0)),
+        "worker_peak_mb": round(max(memory.peak_mb.values(), default=0) if workers else after.ru_maxrss / 1024),
         **compared(data, output),
         "shuffled_bytes_by_operation": operations,
     }
+
+
+def _cpu(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
 
 
 def compared(data: Path, output: Path) -> dict[str, Any]:
@@ -283,7 +293,7 @@ def main() -> int:
     signature.add_argument("--rounds", type=int, default=3)
     whole = kinds.add_parser("whole")
     whole.add_argument("--documents", type=int, nargs="+", default=[100_000])
-    whole.add_argument("--workers", type=int, default=2)
+    whole.add_argument("--workers", type=int, default=2, help="0: without Ray, which tells processor time too")
     whole.add_argument("--memory-mb", type=int, default=1024)
     whole.add_argument("--parameters", default="", help="further ones, such as ', verify: 0.7'")
     whole.add_argument("--folder", type=Path, help="keep data and runs there")

@@ -360,7 +360,7 @@ def _stage(item: Any, place: _Place) -> Stage:
     label = given.get("label")
     if label is not None and (not isinstance(label, str) or not label.replace("_", "a").replace("-", "a").isalnum()):
         raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
-    parameters = _validated(kind.Parameters, values, given, str(place), f"{label or name}.", place)
+    parameters = _validated(kind.Parameters.chosen(values), values, given, str(place), f"{label or name}.", place)
     assert isinstance(parameters, StageParameters)
     try:
         return kind(parameters, label)

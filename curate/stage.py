@@ -28,6 +28,17 @@ class StageParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    @classmethod
+    def sets(cls) -> Sequence[type[StageParameters]]:
+        """The sets of parameters that a recipe can give; more than one where a parameter (such as `by`) says
+        which others there are."""
+        return (cls,)
+
+    @classmethod
+    def chosen(cls, given: Mapping[str, Any]) -> type[StageParameters]:
+        """The set that what was given belongs to."""
+        return cls
+
 
 class FilterParameters(StageParameters):
     """Parameters of a stage that has rules."""

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 def describe(kind: type[Stage], name: str) -> dict[str, Any]:
     """A stage as data: its parameters with default, unit, source and type."""
     summary = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-    parameters = [_parameter(key, info) for key, info in kind.Parameters.model_fields.items()]
+    sets = kind.Parameters.sets()
+    parameters = [_parameter(key, info) for each in sets for key, info in each.model_fields.items()]
     return {"name": name, "summary": summary, "reads": list(kind.reads), "parameters": parameters}
 
 

@@ -72,7 +72,10 @@ ROW_VERDICTS = pa.schema([pa.field("row", pa.int64()), *VERDICTS])
 def candidate_columns(parameters: DocumentParameters, terms: tuple[Term, ...], schema: pa.Schema) -> list[str]:
     """The document columns that `candidate_rows` reads, `text` apart."""
     names = ["row", "id"]
-    names += list(parameters.drop_only or ())
+    for name in parameters.drop_only or ():
+        if name not in schema.names:
+            raise ValueError(f"drop_only: the documents have no {name!r}; their columns are {', '.join(schema.names)}")
+        names.append(name)
     names += [name for name in ("cluster_size",) if name in schema.names]
     return names
 

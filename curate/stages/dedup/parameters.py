@@ -5,12 +5,13 @@ Each set has only the keys that mean something for it, so that an idle key is an
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ModelWrapValidatorHandler, field_validator, model_validator
 
-from curate.stage import FilterParameters, parameter
+from curate.stage import FilterParameters, StageParameters, parameter
 from curate.stages.dedup.keeping import parse_keep
 from curate.urls import CANONICAL_RULES
 
@@ -25,15 +26,20 @@ class DeduplicateParameters(FilterParameters):
 
     by: By = parameter(doc="what makes two documents duplicates", role="measure")
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for way in getattr(cls.model_fields["by"].annotation, "__args__", ()):
             if cls.model_fields["by"].default == way:
                 DeduplicateParameters.variants[way] = cls
+
+    @classmethod
+    def sets(cls) -> Sequence[type[StageParameters]]:
+        return tuple(cls.variants.values()) if cls is DeduplicateParameters else (cls,)
+
+    @classmethod
+    def chosen(cls, given: Mapping[str, Any]) -> type[StageParameters]:
+        return cls.variants.get(str(given.get("by")), cls)
 
     @model_validator(mode="wrap")
     @classmethod

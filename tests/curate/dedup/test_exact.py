@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from curate.recipe import RecipeError, load
 from curate.stage import GlobalContext
 from curate.stages.dedup.deduplicate import Deduplicate
 from curate.stages.dedup.parameters import DeduplicateParameters, MinhashParameters, UrlParameters
@@ -129,3 +131,17 @@ def test_parameters_are_those_of_the_way() -> None:
 def test_a_missing_ranking_column_is_named() -> None:
     with pytest.raises(ValueError, match=r"fluency\.score"):
         deduplicate(pages(3, 2), by="url", keep="max fluency.score")
+    with pytest.raises(ValueError, match="no 'dump'"):
+        deduplicate(pages(3, 2), by="url", drop_only={"dump": "2024-*"})
+
+
+def test_a_recipe_is_told_the_keys_of_the_way_it_names(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    for given, message in (
+        ("{by: minhash, treshold: 0.8}", "threshold"),
+        ("{by: url, ngram: 5}", "allowed: .*without_rules"),
+        ("{by: simhash}", "minhash"),
+    ):
+        recipe.write_text(f"name: x\ninput: {{jsonl: x.jsonl}}\nstages:\n  - deduplicate: {given}\noutput: out\n")
+        with pytest.raises(RecipeError, match=message):
+            load(recipe, [], None)
