@@ -153,8 +153,21 @@ def download_sample(
         "bytes": sum(each.bytes for each in sampled),
         "failed": sum(len(each.failed) for each in sampled),
     }  # fmt: skip
+    _forget_earlier(out, {each.name for each in sampled})
     write_json(out / "manifest.json", manifest)
     return manifest
+
+
+def _forget_earlier(out: Path, names: set[str]) -> None:
+    """Removes the files of an earlier sample in the folder that are not of this one, by its manifest."""
+    try:
+        before = json.loads((out / "manifest.json").read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return
+    for entry in before:
+        if entry["name"] not in names:
+            (out / entry["name"]).unlink(missing_ok=True)
+            (out / f"{entry['name']}.json").unlink(missing_ok=True)
 
 
 def _sample_file(mirror: Mirror, path: str, out: Path, share: int, progress: Progress) -> SampledFile:

@@ -50,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
     for name in ("megabytes", "files", "connections", "records", "pages"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; allowed: a whole number, at least 1")
+    if not args.offline and (args.out / "miniweb.json").exists():
+        # The two are never mixed in one folder, whose *.warc.gz a recipe reads.
+        print(f"kept the mini-web that is in {args.out}: remove that folder to ask for Common Crawl's pages instead")
+        return 0
     if args.offline:
         return mini_web(args.out, args.seed, args.pages, "as asked (--offline)")
     base = args.mirror or BASE

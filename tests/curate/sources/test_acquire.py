@@ -366,3 +366,12 @@ def test_crawl_sample_says_which_and_why(server: MiniServer, tmp_path: Path) -> 
     assert wrong.returncode == 2 and "--megabytes" in wrong.stderr
     offline = command("--offline", "--pages", "250", "--out", str(tmp_path / "e"))
     assert offline.returncode == 0 and offline.stdout.startswith("mini-web") and (tmp_path / "e/truth.parquet").exists()
+    kept = command("--mirror", server.mirror, "--out", str(tmp_path / "e"))
+    assert kept.returncode == 0 and kept.stdout.startswith("kept the mini-web")
+
+
+def test_another_sample_replaces_the_one_before(server: MiniServer, tmp_path: Path) -> None:
+    first = download_sample(mirror_of(server), CRAWL, tmp_path, megabytes=1, files=2, seed=1)
+    second = download_sample(mirror_of(server), CRAWL, tmp_path, megabytes=1, files=1, seed=1)
+    assert len(first["files"]) == 2
+    assert [path.name for path in tmp_path.glob("*.warc.gz")] == [second["files"][0]["name"]]
