@@ -85,7 +85,7 @@ class Detector:
             pii_scan.SSN: recognizers.PatternRecognizers([UsSsnRecognizer()]),
             pii_scan.SSN_WEAK: recognizers.PatternRecognizers([UsSsnRecognizer()]),
             pii_scan.MAC: recognizers.PatternRecognizers([MacAddressRecognizer()]),
-            pii_scan.IBAN: recognizers.PatternRecognizers([IbanRecognizer()]),
+            pii_scan.IBAN: recognizers.PatternRecognizers([IbanRecognizer(regex_flags=re.IGNORECASE)]),
             pii_scan.CRYPTO: recognizers.PatternRecognizers([CryptoRecognizer()]),
             pii_scan.IDENTIFIER: recognizers.PatternRecognizers(recognizers.national_recognizers(countries)),
         }

@@ -23,6 +23,10 @@ CONTEXT_WORDS = 5
 MAX_DIGITS = 15
 """Of an international number (ITU-T E.164); whether it is one does not depend on the region asked."""
 
+MIN_NATIONAL = 5
+"""Digits from which a number within a run is tried; shorter valid ones are service numbers."""
+MAX_PHONE_GROUPS = 10
+"""Groups that a phone number is written in."""
 MIN_GROUP = 1.5
 """Digits a group, on average, from which groups may be a phone number: `1 1 1 1 1 1 1` is none."""
 
@@ -103,6 +107,7 @@ class PhoneNumbers:
             raise ValueError(f"phone_regions: {', '.join(unknown)} not known to libphonenumber; use ISO 3166-1 codes")
         self._matcher = phonenumbers.PhoneNumberMatcher
         self.regions = list(regions)
+        self._forms = {region: _valid_digits(region) for region in regions}
 
     def find(self, window: str, start: int, stop: int, before: Sequence[str]) -> list[Finding]:
         """Numbers that start in window[start:stop], the candidate."""
@@ -113,7 +118,8 @@ class PhoneNumbers:
             return []
         spans: set[tuple[int, int]] = set()
         international = "+" in window[max(0, start - 2) : start] and sum(c.isdigit() for c in core) <= MAX_DIGITS
-        for region in self.regions[:1] if international else self.regions:
+        regions = self.regions[:1] if international else self._possible(core)
+        for region in regions:
             for match in self._matcher(window, region, leniency=1):
                 if start - 4 <= match.start < stop:
                     spans.add((match.start, match.end))
@@ -124,6 +130,32 @@ class PhoneNumbers:
             (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
         ]
         return [("PHONE_NUMBER", a, b, score) for a, b in longest]
+
+    def _possible(self, core: str) -> list[str]:
+        """The regions in which some neighbouring groups of the candidate, put together, have the digits of a valid
+        number: libphonenumber's own patterns, a hundred times cheaper than asking its matcher in vain."""
+        groups = [_ascii_digits(group) for group in _DIGITS.findall(core)]
+        joined = {
+            "".join(groups[first:last])
+            for first in range(len(groups))
+            for last in range(first + 1, min(len(groups), first + MAX_PHONE_GROUPS) + 1)
+        }
+        tried = [digits for digits in joined if MIN_NATIONAL <= len(digits) <= MAX_DIGITS + 4]
+        return [region for region, form in self._forms.items() if any(form.fullmatch(digits) for digits in tried)]
+
+
+def _valid_digits(region: str) -> re.Pattern[str]:
+    """Digits of a valid number of the region, with or without the ways to lead it in."""
+    from phonenumbers import PhoneMetadata
+
+    metadata: Any = PhoneMetadata.metadata_for_region(region)
+    leads = (metadata.international_prefix, str(metadata.country_code), metadata.national_prefix_for_parsing)
+    optional = "".join(f"(?:{lead})?" for lead in leads if lead)
+    return re.compile(f"{optional}(?:{metadata.general_desc.national_number_pattern})")
+
+
+def _ascii_digits(group: str) -> str:
+    return group if group.isascii() else "".join(str(int(character)) for character in group)
 
 
 def _is_range(core: str) -> bool:
