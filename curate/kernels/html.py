@@ -37,8 +37,9 @@ MAX_DEPTH = 512
 MAX_LOOK = 256
 """How far up the stack an end tag looks for its start tag."""
 
-TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML = range(7)
-"""Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow."""
+TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX = range(8)
+"""Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query
+of an image's address."""
 
 COUNTS = [
     "characters",
@@ -174,7 +175,7 @@ def _word_bits(page, start, end):
 
 _DISPLAY, _NONE, _DISPLAYED = (np.frombuffer(t, np.uint8) for t in (b"display:none", b"display: none", b"mode=display"))
 _KATEX, _MATHJAX, _TEX = (np.frombuffer(t, np.uint8) for t in (b"katex-html", b"mathjax", b"math/tex"))
-_TRUE = np.frombuffer(b"true", np.uint8)
+_TRUE, _MIMETEX, _LATEX = (np.frombuffer(text, np.uint8) for text in (b"true", b"mimetex", b"latex"))
 
 
 @njit(cache=True, nogil=True)
@@ -373,7 +374,7 @@ def _scan(page):
         code = _lookup(TAG_HASHES, TAG_CODES, value)
         # -------- its attributes
         bits, shape, conceals, skips = np.int64(0), np.int64(value), False, False
-        alt_start = alt_end = type_start = type_end = -1
+        alt_start = alt_end = src_start = src_end = type_start = type_end = -1
         has_href = False
         while i < n and page[i] != 62:
             if page[i] <= 32 or page[i] == 47:
@@ -432,6 +433,7 @@ def _scan(page):
                 alt_start, alt_end = value_start, value_end
             elif name == A_SRC and code == T_IMG:
                 bits |= _word_bits(page, value_start, value_end) & MATH_BIT
+                src_start, src_end = value_start, value_end
             elif name == A_TYPE:
                 type_start, type_end = value_start, value_end
             elif name == A_HREF:
@@ -562,6 +564,12 @@ def _scan(page):
             if bits & MATH_BIT and alt_end > alt_start:
                 formula = IMAGE_TEX
                 value_start, value_end = alt_start, alt_end
+            elif contains(page, src_start, src_end, _MIMETEX) or contains(page, src_start, src_end, _LATEX):
+                for k in range(src_start, src_end - 1):
+                    if page[k] == 63:
+                        formula = ADDRESS_TEX
+                        value_start, value_end = k + 1, src_end
+                        break
         elif code == T_INPUT:
             inputs += 1
         elif IS_RAW[code] and not never_closed[code]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import html as entities
 import re
+from urllib.parse import unquote_plus
 
-from curate.kernels.html import IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY
+from curate.kernels.html import ADDRESS_TEX, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY
 
 _ANNOTATION = re.compile(r"<annotation\b[^>]*tex[^>]*>(.*?)</annotation", re.IGNORECASE | re.DOTALL)
 _ALTTEXT = re.compile(r"""^<math\b[^>]*?\balttext\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
@@ -19,6 +20,8 @@ _DISPLAYSTYLE = re.compile(r"^\{\\(?:display|text)style\s*(.*)\}$", re.DOTALL)
 _CDATA = re.compile(r"^\s*(?:%\s*)?<!\[CDATA\[(.*?)(?:%\s*)?\]\]>\s*$", re.DOTALL)
 _DELIMITED = re.compile(r"^(?:\$\$(.*)\$\$|\\\[(.*)\\\]|\$(.*)\$|\\\((.*)\\\))$", re.DOTALL)
 _LOOKS_LIKE_TEX = re.compile(r"[\\^_{}=<>+]|^\S{1,3}$")
+_QUERY = re.compile(r"^(?:latex|tex|eq|math|chl|formula)=|&(?:bg|fg|s|c|size|zoom|cht|chf|chco)=[^&]*")
+"""What surrounds the TeX in the address of a rendered formula."""
 _SYMBOLS = {
     "−": "-", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "⋅": r"\cdot ", "±": r"\pm ", "≤": r"\le ", "≥": r"\ge ",
     "≠": r"\ne ", "≈": r"\approx ", "∞": r"\infty ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∂": r"\partial ",
@@ -50,8 +53,11 @@ def to_tex(kind: int, source: str) -> str:
         # A script's content is not entity-encoded.
         found = _CDATA.match(source)
         tex = found[1] if found else source
-    elif kind == IMAGE_TEX:
+    elif kind in (IMAGE_TEX, ADDRESS_TEX):
         tex = entities.unescape(source)
+        if kind == ADDRESS_TEX:
+            tex = _QUERY.sub("", tex)
+            tex = unquote_plus(tex) if "%" in tex else tex
         if not _LOOKS_LIKE_TEX.search(tex.strip()):
             return ""
     else:

@@ -101,6 +101,8 @@ def test_headings_lists_and_quotes_become_markdown() -> None:
          '</annotation></math></span><span class="katex-html" aria-hidden="true"><span>α</span></span></span>',
          "$\\alpha$"),
         ('<img class="latex" src="/latex.php?latex=a" alt="a_n &amp; b">', "$a_n & b$"),
+        ('<img src="/cgi-bin/mimetex.cgi?f(z)=\\exp(z)-1">', "$f(z)=\\exp(z)-1$"),
+        ('<img src="https://latex.codecogs.com/svg.latex?a%5E2&amp;bg=fff">', "$a^2$"),
         ("<math><mfrac><mi>a</mi><msqrt><mi>b</mi></msqrt></mfrac></math>", "$\\frac{a}{\\sqrt{b}}$"),
         ('<span class="MathJax_Preview">[x]</span><script type="math/tex">x^2</script>', "$x^2$"),
         ("\\(a+b\\)", "\\(a+b\\)"),
