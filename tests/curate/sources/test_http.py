@@ -32,27 +32,32 @@ def body(data: bytes, encoding: str = "", transfer: str = "") -> bytes:
     return decode_body(Response(200, fields, data), LIMIT)
 
 
+def gzipped(data: bytes) -> bytes:
+    """Without the time, so that a test has the same name in every process."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("data", "encoding", "transfer"),
     [
         (PAGE, "", ""),
         (PAGE, "identity", ""),
-        (gzip.compress(PAGE), "gzip", ""),
-        (gzip.compress(PAGE), "x-gzip", ""),
-        (gzip.compress(PAGE[:900]) + gzip.compress(PAGE[900:]), "gzip", ""),
+        (gzipped(PAGE), "gzip", ""),
+        (gzipped(PAGE), "x-gzip", ""),
+        (gzipped(PAGE[:900]) + gzipped(PAGE[900:]), "gzip", ""),
         (zlib.compress(PAGE), "deflate", ""),
         (raw_deflate(PAGE), "deflate", ""),
         (brotli.compress(PAGE), "br", ""),
         (zstandard.compress(PAGE), "zstd", ""),
         (chunked(PAGE), "", "chunked"),
         (chunked(PAGE, newline=b"\n"), "", "chunked"),
-        (chunked(gzip.compress(PAGE)), "gzip", "chunked"),
+        (chunked(gzipped(PAGE)), "gzip", "chunked"),
         (chunked(brotli.compress(PAGE)), "br", "Chunked"),
         # declared twice, and done twice, or once
-        (gzip.compress(gzip.compress(PAGE)), "gzip, gzip", ""),
-        (gzip.compress(PAGE), "gzip, gzip", ""),
-        (gzip.compress(gzip.compress(PAGE)), "gzip", ""),
-        (gzip.compress(brotli.compress(PAGE)), "br, gzip", ""),
+        (gzipped(gzipped(PAGE)), "gzip, gzip", ""),
+        (gzipped(PAGE), "gzip, gzip", ""),
+        (gzipped(gzipped(PAGE)), "gzip", ""),
+        (gzipped(brotli.compress(PAGE)), "br, gzip", ""),
         # lies
         (PAGE, "gzip", ""),
         (PAGE, "br", ""),
@@ -60,7 +65,7 @@ def body(data: bytes, encoding: str = "", transfer: str = "") -> bytes:
         (PAGE, "zstd", ""),
         (PAGE, "", "chunked"),
         (PAGE, "utf-8", ""),
-        (gzip.compress(PAGE), "", ""),
+        (gzipped(PAGE), "", ""),
         (zstandard.compress(PAGE), "gzip", ""),
     ],
 )
