@@ -106,6 +106,8 @@ class Ablation(_Strict):
     learning_rates: list[float] = []
     """Multipliers of the rule's learning rate, tried at the smallest size."""
     vocabulary: int = Field(4096, ge=320)
+    tokenizer_arm: str = "baseline"
+    """The arm whose documents the one tokenizer is trained on; an arm added later then changes no other."""
     length: int = 256
     batch_tokens: int = 8192
     evaluation: dict[str, EvaluationSet] = Field(min_length=1)

@@ -1,8 +1,8 @@
 """From an arm to training shards: run its recipe, tokenize what it kept, plant what a control arm asks for.
 
 Each arm's recipe extends the base, and all share one phase store, so that a beginning that two arms have in common
-is computed once. One tokenizer, trained on a sample of all arms' documents, serves all: bits a byte would be
-comparable without that, but the models would differ for a reason that is not the data.
+is computed once. One tokenizer serves all: bits a byte would be comparable without that, but the models would differ
+for a reason that is not the data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from model.ablation import CONTROLS, DUPLICATES, NOISE, NULL, Ablation, AblationError, Arm, key_of
+from model.ablation import DUPLICATES, NOISE, NULL, Ablation, AblationError, Arm, key_of
 
 END = "<|endoftext|>"
 TOKENIZER_SAMPLE_BYTES = 20_000_000
@@ -97,14 +97,11 @@ def run_recipe(ablation: Ablation, name: str, arguments: Sequence[str] = ()) -> 
 # ---------------------------------------------------------------------------------------- tokens
 
 
-def train_tokenizer(runs: Sequence[ArmRun], vocabulary: int, path: Path) -> None:
-    """Byte-level BPE on the documents of all arms with the lowest hash of their id, 20 MB at most."""
+def train_tokenizer(run: ArmRun, vocabulary: int, path: Path) -> None:
+    """Byte-level BPE on the documents of an arm with the lowest hash of their id, 20 MB at most."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    texts: dict[str, str] = {}
-    for run in runs:
-        for name, _, text in run.documents():
-            texts.setdefault(name, text)
+    texts = {name: text for name, _, text in run.documents()}
     sample, size = [], 0
     for name in sorted(texts, key=lambda name: hashlib.sha256(name.encode()).digest()):
         sample.append(texts[name])
@@ -264,7 +261,3 @@ def identity(shards: TokenShards) -> str:
     """What the models of an arm depend on: the documents, not the recipe that chose them."""
     description = json.loads((shards.folder / "dataset.json").read_text(encoding="utf-8"))
     return key_of({"content": description["content_hash"], "tokenizer": description["tokenizer_hash"]})
-
-
-def is_control(name: str) -> bool:
-    return name in CONTROLS

@@ -1,7 +1,7 @@
 """Frozen evaluation sets: chosen by no arm, cleared of what any arm trains on, tokenized once.
 
-JSON lines flow in by domain; `evaluation.parquet` (domain, id, cluster, tokens, n_bytes) flows out, the same for
-every arm and every model of an ablation.
+JSON lines flow in by domain; documents flow out, the same for every arm and every model of an ablation. Those that
+overlap with what an arm trains on are named, and the analysis leaves them out for all arms.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from model.ablation import AblationError, EvaluationSet
 SHINGLE_WORDS = 13
 """Overlap is counted in word 13-grams, the field's unit of decontamination (Brown et al. 2020, appendix C)."""
 MAX_OVERLAP = 0.1
-"""An evaluation document with more of its 13-grams in any arm's training text is left out."""
+"""An evaluation document with more of its 13-grams in the arms' training texts is left out."""
 
 _WORD = re.compile(r"\w+")
 
@@ -84,20 +84,12 @@ def shingles(text: str) -> np.ndarray:
     return np.unique(total)
 
 
-def without_overlap(
-    documents: list[EvaluationDocument], training: Iterable[str]
-) -> tuple[list[EvaluationDocument], Mapping[str, int]]:
-    """The documents that no training text covers, and how many of each domain were left out."""
+def overlapping(documents: list[EvaluationDocument], training: Iterable[str]) -> list[bool]:
+    """For each document whether training texts cover more than a tenth of its 13-grams."""
     own = [shingles(document.text) for document in documents]
     wanted = np.unique(np.concatenate(own)) if own else np.empty(0, np.uint64)
     seen = np.zeros(len(wanted), bool)
     for text in training:
         seen[np.isin(wanted, shingles(text), assume_unique=True)] = True
     met = wanted[seen]
-    kept, removed = [], dict.fromkeys({document.domain for document in documents}, 0)
-    for document, grams in zip(documents, own, strict=True):
-        if len(grams) and np.isin(grams, met).mean() > MAX_OVERLAP:
-            removed[document.domain] += 1
-        else:
-            kept.append(document)
-    return kept, dict(sorted(removed.items()))
+    return [bool(len(grams) and np.isin(grams, met).mean() > MAX_OVERLAP) for grams in own]
