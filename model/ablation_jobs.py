@@ -223,7 +223,7 @@ def _ray_results(tasks: list[Task], address: str) -> Iterator[tuple[str, str | N
 
 
 def tokens_per_second(ablation: Ablation, size: str) -> float:
-    """Measured on this machine: a few training steps of a size on one thread, remembered in the workspace."""
+    """A CPU second, measured here by a few training steps on one thread; remembered in the workspace."""
     path = Path(ablation.workspace) / "speed.json"
     known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     name = f"{size}/{ablation.vocabulary}/{ablation.length}/{ablation.batch_tokens}"
@@ -239,9 +239,9 @@ def tokens_per_second(ablation: Ablation, size: str) -> float:
         tokens = torch.randint(ablation.vocabulary, (rows, ablation.length + 1))
         for step in range(3):
             if step == 1:
-                begin = time.perf_counter()
+                begin = time.process_time()
             model(tokens[:, :-1], tokens[:, 1:])[0].backward()
-        known[name] = 2 * rows * ablation.length / (time.perf_counter() - begin)
+        known[name] = 2 * rows * ablation.length / (time.process_time() - begin)
         torch.set_num_threads(threads)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(known, indent=1, sort_keys=True))
