@@ -13,6 +13,7 @@ COMMANDS = {
     "export": ("model.commands:export", "write a trained model as transformers and lm-eval read it"),
     "fit": ("model.fit", "fit a scaling law to a CSV of runs"),
     "mixture": ("model.mixture_command", "fit a mixture law to proxy runs"),
+    "report": ("model.report", "write the report of an ablation anew"),
     "sample": ("model.commands:sample", "continue a text"),
     "train": ("model.commands:train", "train a model on token shards"),
 }

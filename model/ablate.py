@@ -102,6 +102,7 @@ class Study:
 def prepare(ablation: Ablation, curate_arguments: list[str]) -> Study:
     """Arms, tokenizer, shards and evaluation sets."""
     workspace = Path(ablation.workspace)
+    workspace.mkdir(parents=True, exist_ok=True)
     runs: dict[str, ArmRun] = {}
     for name in ["baseline", *(name for name, arm in ablation.arms.items() if arm.mix is None)]:
         runs[name] = run_recipe(ablation, name, curate_arguments)
@@ -218,7 +219,7 @@ def carry_out(ablation: Ablation, study: Study, args: argparse.Namespace) -> dic
             break
         ablation = ablation.model_copy(update={"seeds": [*ablation.seeds, max(ablation.seeds) + 1]})
         say(f"detectable now: {detectable:.4f} bits a byte; wanted: {args.power}; one more seed")
-    write_report(Path(ablation.workspace), results)
+    write_report(Path(ablation.workspace), results, samples_of(study))
     return results
 
 
@@ -234,3 +235,14 @@ def tasks_of(ablation: Ablation, study: Study) -> dict[Job, Task]:
         )
         for job in jobs_of(ablation, study.unique_tokens())
     }
+
+
+def samples_of(study: Study, per_arm: int = 3, characters: int = 400) -> dict[str, list[str]]:
+    """Arm → the beginnings of some documents that it keeps and the baseline does not, those of the lowest id."""
+    base = {name for name, _, _ in study.runs["baseline"].documents()}
+    found = {}
+    for arm, source in study.runs.items():
+        extra = sorted((name, text) for name, _, text in source.documents() if name not in base)[:per_arm]
+        if extra:
+            found[arm] = [text[:characters] for _, text in extra]
+    return found

@@ -76,7 +76,7 @@ class EvaluationSet(_Strict):
 class Controls(_Strict):
     """Arms that test the instrument itself."""
 
-    null: bool = True
+    null_arm: bool = True
     """The baseline again with its documents in another order: must show nothing."""
     noise: float = Field(0.1, ge=0, lt=1)
     """Share of random tokens mixed into the baseline: must show. 0: no such arm."""
@@ -131,7 +131,7 @@ class Ablation(_Strict):
     def all_arms(self) -> list[str]:
         """Baseline, arms, controls, in the order of the report."""
         controls = self.controls
-        wanted = {NULL: controls.null, NOISE: controls.noise > 0, DUPLICATES: controls.duplicates > 0}
+        wanted = {NULL: controls.null_arm, NOISE: controls.noise > 0, DUPLICATES: controls.duplicates > 0}
         return ["baseline", *self.arms, *(name for name, on in wanted.items() if on)]
 
 
