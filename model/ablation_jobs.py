@@ -25,6 +25,9 @@ import pyarrow.parquet as pq
 
 from model.ablation import DATA_SEED_OF_NULL, NULL, Ablation, Job, key_of
 
+CHECKPOINT_STEPS = 250
+"""Steps between checkpoints: a killed job loses a minute or two of a small model's training."""
+
 EVALUATION_ROWS = 32
 """Windows evaluated at once."""
 
@@ -60,6 +63,7 @@ def task_of(
         "threads": 1,
         "workers": 0,
         "precision": "fp32",
+        "checkpoint_every": CHECKPOINT_STEPS,
     }
     identity = {
         "config": config,

@@ -58,7 +58,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "base": "base.yaml",
         "workspace": str(tmp_path / "work"),
         "arms": {"same": None, "half": {"label": "half of it"}},
-        "sizes": {"60k": {"tokens": 4096}},
+        "sizes": {"60k": {"tokens": 2048}},
         "points": [0.5, 1.0],
         "seeds": [0, 1],
         "vocabulary": 400,
@@ -142,7 +142,6 @@ def test_an_arm_added_later_changes_no_other(file: Path) -> None:
     ablation = read(file)
     fewer = read(file, {"arms": {"half": {}}})
     more, less = (ablate.tasks_of(a, ablate.prepare(a, [])) for a in (ablation, fewer))
-    assert {t.folder for t in less.values()} < {t.folder for t in more.values()} | {t.folder for t in less.values()}
     assert {t.folder for t in less.values()} <= {t.folder for t in more.values()}
 
 
