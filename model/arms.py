@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -148,14 +149,14 @@ def write_shards(
     table = table.sort_by([("domain", "ascending"), ("id", "ascending")])
     train = {}
     for domain in sorted(set(table.column("domain").to_pylist())):
-        part = table.filter(pa.compute.equal(table.column("domain"), domain))
+        part = table.filter(pc.equal(table.column("domain"), domain))
         name = f"train/{domain}-00000.parquet"
         (folder / "train").mkdir(exist_ok=True)
         pq.write_table(part, folder / name, compression="zstd")
         train[domain] = {
             "files": [name],
-            "tokens": pa.compute.sum(part.column("n_tokens")).as_py(),
-            "bytes": pa.compute.sum(part.column("n_bytes")).as_py(),
+            "tokens": pc.sum(part.column("n_tokens")).as_py(),
+            "bytes": pc.sum(part.column("n_bytes")).as_py(),
             "documents": len(part),
         }
     tokenizer = tokenizer_path.read_bytes()
