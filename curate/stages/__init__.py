@@ -1,6 +1,7 @@
 """The built-in stages, one folder a family. This table is all that is imported until a recipe uses one."""
 
 BUILT_IN: dict[str, str] = {
+    "boilerplate": "curate.stages.extract.boilerplate:Boilerplate",
     "c4_bad_words": "curate.stages.filters.bad_words:C4BadWords",
     "c4_paragraphs": "curate.stages.filters.c4:C4Paragraphs",
     "c4_quality": "curate.stages.filters.c4:C4Quality",

@@ -8,7 +8,10 @@ documents of which too little is left leave the collection.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +34,22 @@ from curate.stages.dedup.repeats import PIECE_BYTES, PIECE_ORDER, id_orders, pie
 from curate.urls import url_host
 
 _SPLITS = {"lines": re.compile(r"(\n)"), "paragraphs": re.compile(r"(\n[^\S\n]*\n\s*)")}
+HOST = -1
+"""The place of the piece that stands for a document's host; it occurs in all documents of the host."""
+
+
+@dataclass(frozen=True)
+class SharedPieces:
+    """Which pieces go."""
+
+    by: Literal["lines", "paragraphs"]
+    within: Literal["host", "collection"]
+    min_documents: int
+    min_characters: int
+    min_share: float | None = None
+    """If given, also only those in at least this share of the host's documents; documents without a host keep all."""
+    spares: Callable[[Sequence[str]], Sequence[bool]] | None = None
+    """Says of a document's pieces which stay whatever others have. A function of a module, so that it can be sent."""
 
 
 def split_pieces(text: str, by: str) -> list[str]:
@@ -42,62 +61,74 @@ def deduplicate_lines(
     documents: Collection, parameters: LinesParameters | ParagraphsParameters, context: GlobalContext, label: str
 ) -> GlobalOutcome:
     """Removes shared lines, then documents left with too few words."""
-    names = ["row", "id", "text", *(["url"] if parameters.within == "host" else [])]
-    # Web text has a line for every 100 bytes or so, and is compressed about threefold in its files.
-    partitions = partitions_for(int(3 * documents.n_bytes / 100) + 1, PIECE_BYTES, context, documents.n_shards)
-    split = partial(_split, partitions=partitions, parameters=parameters)
-    found = documents.exchange("pieces", split, by="partition", partitions=partitions, sort=PIECE_ORDER, columns=names)
-    shared = repeats(found, "repeats", documents.n_shards, parameters.min_documents, keep_first=False)
-    edited = documents.map(
-        "edited", partial(_edited, parameters=parameters, label=label), columns=["row", "text"], zipped=[shared]
-    )
+    wanted = SharedPieces(parameters.by, parameters.within, parameters.min_documents, parameters.min_characters)
+    edited = without_shared(documents, wanted, context, label)
     return edited_outcome(edited, label, f"too_short_without_{parameters.by}", parameters.min_words, parameters.mode)
 
 
-def _split(
-    batches: Batches, shard: int, *, partitions: int, parameters: LinesParameters | ParagraphsParameters
-) -> Batches:
+def without_shared(documents: Collection, wanted: SharedPieces, context: GlobalContext, label: str) -> Collection:
+    """For each document `row`, the `text` without shared pieces, and the signals of `edited_rows`."""
+    names = ["row", "id", "text", *(["url"] if wanted.within == "host" else [])]
+    # Web text has a line for every 100 bytes or so, and is compressed about threefold in its files.
+    partitions = partitions_for(int(3 * documents.n_bytes / 100) + 1, PIECE_BYTES, context, documents.n_shards)
+    split = partial(_split, partitions=partitions, wanted=wanted)
+    found = documents.exchange("pieces", split, by="partition", partitions=partitions, sort=PIECE_ORDER, columns=names)
+    shared = repeats(found, "repeats", documents.n_shards, wanted.min_documents, keep_first=False)
+    return documents.map(
+        "edited", partial(_edited, wanted=wanted, label=label), columns=["row", "text"], zipped=[shared]
+    )
+
+
+def _split(batches: Batches, shard: int, *, partitions: int, wanted: SharedPieces) -> Batches:
     for batch in batches:
-        keys, owners, places = [], [], []
-        scopes = batch.column("url").to_pylist() if parameters.within == "host" else None
+        found: list[tuple[int, int, int]] = []
+        urls = batch.column("url").to_pylist() if wanted.within == "host" else None
         for row, text in enumerate(batch.column("text").to_pylist()):
-            scope = f"{url_host(scopes[row])}\n" if scopes is not None else ""
-            for place, piece in enumerate(split_pieces(text or "", parameters.by)[::2]):
+            host = url_host(urls[row]) if urls is not None else ""
+            if wanted.min_share is not None:
+                if not host:
+                    continue
+                found.append((_key(host), row, HOST))
+            scope = f"{host}\n" if urls is not None else ""
+            units = split_pieces(text or "", wanted.by)[::2]
+            spared = wanted.spares(units) if wanted.spares else [False] * len(units)
+            for place, (piece, stays) in enumerate(zip(units, spared, strict=True)):
                 folded = " ".join(piece.casefold().split())
-                if len(folded) >= parameters.min_characters:
-                    keys.append(xxhash.xxh3_64_intdigest((scope + folded).encode("utf-8", "surrogatepass")))
-                    owners.append(row)
-                    places.append(place)
+                if len(folded) >= wanted.min_characters and not stays:
+                    found.append((_key(scope + folded), row, place))
+        keys, owners, places = zip(*found, strict=True) if found else ((), (), ())
         owner = np.array(owners, dtype=np.int64)
         orders = id_orders(batch.column("id").to_pylist())[owner]
         refs = references(shard, column(batch, "row"))[owner]
         yield pieces(np.array(keys, dtype=np.uint64), orders, refs, np.array(places, dtype=np.int64), partitions)
 
 
-def _edited(
-    batches: Batches,
-    shard: int,
-    shared: Batches,
-    *,
-    parameters: LinesParameters | ParagraphsParameters,
-    label: str,
-) -> Batches:
+def _key(piece: str) -> int:
+    return xxhash.xxh3_64_intdigest(piece.encode("utf-8", "surrogatepass"))
+
+
+def _edited(batches: Batches, shard: int, shared: Batches, *, wanted: SharedPieces, label: str) -> Batches:
     reader = SortedReader(shared)
     for batch in batches:
         rows, texts = column(batch, "row"), batch.column("text").to_pylist()
         known = reader.until(int(rows[-1])) if len(rows) else None
         removed: dict[int, set[int]] = {}
         if known is not None and known.num_rows:
-            owners = np.searchsorted(rows, column(known, "row"))
-            for owner, place in zip(owners.tolist(), column(known, "place").tolist(), strict=True):
+            owners, places = np.searchsorted(rows, column(known, "row")), column(known, "place")
+            goes = places != HOST
+            if wanted.min_share is not None:
+                pages = np.ones(len(rows))
+                pages[owners[~goes]] = column(known, "documents")[~goes]
+                goes &= column(known, "documents") / pages[owners] >= wanted.min_share
+            for owner, place in zip(owners[goes].tolist(), places[goes].tolist(), strict=True):
                 removed.setdefault(owner, set()).add(place)
-        for row, places in removed.items():
-            parts = split_pieces(texts[row], parameters.by)
-            kept = [index for index in range(0, len(parts), 2) if index // 2 not in places]
+        for row, gone in removed.items():
+            parts = split_pieces(texts[row], wanted.by)
+            kept = [index for index in range(0, len(parts), 2) if index // 2 not in gone]
             # Each piece that stays keeps the separator behind it, the last none.
             texts[row] = "".join(parts[i] + (parts[i + 1] if i + 1 < len(parts) else "") for i in kept).rstrip("\n")
         counts = [len(removed.get(row, ())) for row in range(len(texts))]
-        yield edited_rows(batch, texts, counts, f"{parameters.by}_removed", label)
+        yield edited_rows(batch, texts, counts, f"{wanted.by}_removed", label)
 
 
 def edited_rows(
