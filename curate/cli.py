@@ -15,6 +15,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("the life of one document of a run, stage by stage", "curate.commands.explain"),
     "what-if": ("what other thresholds would have done to a run", "curate.commands.what_if"),
     "calibrate": ("thresholds for each language from a reference corpus", "curate.commands.calibrate"),
+    "verify": (
+        "recount a run from its files, and compare with manifest, ledger and dataset.json",
+        "curate.commands.verify",
+    ),
     "report": ("write a run's report.html anew", "curate.commands.report"),
     "extract": ("one page, as text", "curate.commands.extract"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 def exit_status(error: Exception) -> int | None:
     """2 for what the user asked wrongly, 1 for a run that failed, None for what is no answer but a fault of ours."""
     named = {type_.__name__ for type_ in type(error).__mro__}
-    if named & {"RecipeError", "UsageError", "InputError", "MissingColumnError"}:
+    if named & {"RecipeError", "UsageError", "InputError", "MissingColumnError", "MixError"}:
         return 2
     if named & {"WorkerLostError", "StageError", "OSError", "AssertionError", "ModelError"}:
         return 1

@@ -68,6 +68,8 @@ def publish(
         same = before.get("state") == "done" and before.get("recipe_hash") == job.recipe_hash
         if same and [phase["key"] for phase in before["phases"]] == keys:
             return before, False
+        for entry in before.get("files", []):
+            target.remove(entry["path"])
     target.write_json("manifest.json", {"state": "publishing", "name": job.name, "recipe_hash": job.recipe_hash})
     for folder in FOLDERS:
         target.remove(folder)

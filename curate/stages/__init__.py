@@ -18,6 +18,7 @@ BUILT_IN: dict[str, str] = {
     "language_thresholds": "curate.stages.filters.by_language:LanguageThresholds",
     "line_cleanup": "curate.stages.filters.line_cleanup:LineCleanup",
     "machine_text": "curate.stages.filters.machine_text:MachineText",
+    "mix": "curate.stages.mix.stage:Mix",
     "nsfw": "curate.stages.safety.text_safety:Nsfw",
     "opt_out": "curate.stages.safety.opt_out:OptOut",
     "pii": "curate.stages.privacy.stage:Pii",

@@ -2,16 +2,18 @@
 
 A count of the bytes in each split and domain says how much of each to train the tokenizer on and how many files to
 write; then every document is encoded and goes to its file, where documents lie in the order of a seeded hash of
-their ids. None of it depends on how the documents were sharded.
+their ids. None of it depends on how the documents were sharded. A mix that was asked for before it is made exact here,
+where the tokens of each domain are known.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,14 +29,25 @@ from curate.stage import (
     StageParameters,
     parameter,
 )
+from curate.stages.mix.allocation import MixError
+from curate.stages.mix.plan import MixParameters, mix, weights_of
 from curate.stages.tokens import tokenizers_bpe
+from curate.stages.tokens.domains import domains_of
+from curate.stages.tokens.packing import pack
+from curate.stages.tokens.shards import Layout, layout_of, names_of, row_groups, token_type, total, totals_of
 from curate.stages.tokens.splits import SPLITS, SplitBy, group_keys, hash64, split_of
 
-NO_DOMAIN = "all"
-"""Domain of documents that carry none."""
-ROW_GROUP_BYTES = 4 << 20
-BYTES_PER_TOKEN = 4.0
-"""A guess, for the number of files alone."""
+PLAN = "mix_plan"
+"""Column in which the stage `mix` hands its parameters on."""
+CLUSTER_WEIGHTS: Mapping[str, Callable[[float], float]] = {
+    "none": lambda n: 1.0,
+    "log2": lambda n: 1.0 + math.log2(n),
+    "sqrt": math.sqrt,
+}
+"""What a document that was duplicated n times counts for."""
+
+
+READS = ("id", "url", "text", "domain", "cluster", "cluster_size")
 
 
 class TokenizeParameters(StageParameters):
@@ -48,14 +61,24 @@ class TokenizeParameters(StageParameters):
     test: float = parameter(0.01, "share of groups of documents for test", ge=0, lt=1)
     split_by: SplitBy = parameter("host", "what is split as one, beside duplicate clusters: a host, or each document")
     file_mb: float = parameter(256.0, "size of a shard, about", unit="MB", gt=0)
+    dtype: Literal["auto", "uint16", "uint32"] = parameter("auto", "of the tokens; auto: uint16 where the ids fit")
+    pack: int | None = parameter(
+        None, "also write rows of this many tokens, documents end to end, under tokens/packed-N/", unit="tokens", ge=2
+    )
     seed: int = parameter(1, "of the splits, the sample and the order in the shards")
 
     @model_validator(mode="after")
     def _leaves_training(self) -> TokenizeParameters:
         if self.validation + self.test >= 1:
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+        vocabulary = self.vocabulary
         if self.tokenizer != "train":
-            tokenizers_bpe.load(self.tokenizer)
+            vocabulary = tokenizers_bpe.Encoder(tokenizers_bpe.load(self.tokenizer)).vocabulary
+        if self.dtype == "uint16" and vocabulary > 1 << 16:
+            raise ValueError(
+                f"dtype uint16 holds ids up to 65535, and the tokenizer has {vocabulary} tokens; allowed: uint32, or a "
+                "vocabulary of at most 65536"
+            )
         return self
 
 
@@ -75,38 +98,72 @@ class Tokenize(GlobalStage):
 
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
         p = self.parameters
-        columns = [c for c in ("id", "url", "text", "domain", "cluster", "cluster_size") if c in documents.schema.names]
-        counted = documents.map("count", partial(_count, parameters=p), columns=columns)
-        available = _sum_by_file(counted)
+        columns = [c for c in READS if c in documents.schema.names]
+        plan = self._plan(documents)
+        weight = "none" if plan is None else plan.cluster_weight
+        counted = documents.map("count", partial(_count, parameters=p, cluster_weight=weight), columns=columns)
+        available = _sum_by_file(counted, "bytes")
         if not available:
             raise ValueError(f"{self.label}: no documents are left to tokenize; loosen the filters before it")
         tokenizer = self._tokenizer(documents, columns, available)
         encoder = tokenizers_bpe.Encoder(tokenizer)
-        layout = _layout(available, p.file_mb)
-        encode = partial(_encode, parameters=p, tokenizer=tokenizer, layout=layout)
+        dtype = token_type(encoder.vocabulary) if p.dtype == "auto" else pa.type_for_alias(p.dtype)
+        layout = layout_of(available, p.file_mb)
+        names = [f"{name}.parquet" for name in names_of(layout)]
+        encode = partial(_encode, parameters=p, tokenizer=tokenizer, dtype=dtype, layout=layout)
         sorted_tokens = documents.exchange(
-            "encode", encode, by="file", partitions=len(_names(layout)), sort=["order", "id"], columns=columns
+            "encode", encode, by="file", partitions=len(names), sort=["order", "id"], columns=columns
         )
-        shards = sorted_tokens.map("shards", _row_groups)
-        totals = _totals(shards.map("totals", _total), _names(layout))
+        shards = sorted_tokens.map("shards", row_groups)
+        totals = totals_of(shards.map("totals", total), names_of(layout))
         description = {
             "tokenizer_hash": hashlib.sha256(tokenizer).hexdigest(),
             "vocabulary": encoder.vocabulary,
             "eod": encoder.eod,
-            "special_tokens": {name: i for i, name in enumerate(tokenizers_bpe.SPECIAL_TOKENS)},
-            "dtype": str(_token_type(encoder.vocabulary)),
+            "special_tokens": encoder.special_tokens,
+            "dtype": str(dtype),
             "splits": totals,
             "mix": {},
             "recipe_hash": context.recipe_hash,
         }
-        return GlobalOutcome(
-            files=[Files("tokens", shards, [f"{name}.parquet" for name in _names(layout)])],
-            artifacts={
-                "tokens/tokenizer.json": tokenizer,
-                "tokens/dataset.json": (json.dumps(description, indent=1, sort_keys=True) + "\n").encode(),
-            },
-            summary=_summary(totals, p, encoder.vocabulary),
-        )
+        files = [Files("tokens", shards, names)]
+        if p.pack is not None:
+            packed = shards.map("packed", partial(pack, length=p.pack, eod=encoder.eod))
+            files.append(Files(f"tokens/packed-{p.pack}", packed, names))
+        artifacts = {"tokens/tokenizer.json": tokenizer}
+        summary = _summary(totals, p, encoder.vocabulary)
+        if plan is not None:
+            weighted = _sum_by_file(counted, "weighted_bytes")
+            train = {domain: size for (split, domain), size in weighted.items() if split == "train"}
+            content = self._mixed(plan, totals["train"], train)
+            description["mix"] = weights_of(content)
+            artifacts["mix.json"] = _json(content)
+            summary["mix"] = content["domains"]
+        artifacts["tokens/dataset.json"] = _json(description)
+        return GlobalOutcome(files=files, artifacts=artifacts, summary=summary)
+
+    def _plan(self, documents: Collection) -> MixParameters | None:
+        """What the stage `mix` before this one asks for."""
+        if PLAN not in documents.schema.names:
+            return None
+        for batch in documents.batches([PLAN]):
+            if batch.num_rows:
+                return MixParameters.model_validate_json(batch.column(PLAN)[0].as_py())
+        return None
+
+    def _mixed(
+        self, plan: MixParameters, train: Mapping[str, Mapping[str, Any]], weighted: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """The content of mix.json for the tokens that came out."""
+        tokens = {domain: entry["tokens"] for domain, entry in train.items()}
+        sizes = None
+        if plan.cluster_weight != "none":
+            # Documents weigh by their bytes; a domain has the same tokens to a byte throughout, about.
+            sizes = {d: weighted[d] * n // max(train[d]["bytes"], 1) for d, n in tokens.items()}
+        try:
+            return mix(plan, tokens, sizes)
+        except MixError as error:
+            raise MixError(f"mix: {error} (counted in the training split)") from error
 
     def _tokenizer(self, documents: Collection, columns: list[str], available: Mapping[tuple[str, str], int]) -> bytes:
         p = self.parameters
@@ -135,17 +192,6 @@ def sampling_rates(available: Mapping[str, int], budget: float) -> dict[str, flo
     return rates
 
 
-def _domains(batch: pa.RecordBatch) -> list[str]:
-    if "domain" not in batch.schema.names:
-        return [NO_DOMAIN] * batch.num_rows
-    return [_safe(value) for value in batch.column("domain").to_pylist()]
-
-
-def _safe(domain: str | None) -> str:
-    """A domain as it can stand in a file's name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in domain or NO_DOMAIN)
-
-
 def _splits(batch: pa.RecordBatch, p: TokenizeParameters) -> list[str]:
     keys = group_keys(batch, p.split_by)
     return [SPLITS[split_of(key, p.seed, p.validation, p.test)] for key in keys]
@@ -155,36 +201,47 @@ def _sizes(batch: pa.RecordBatch) -> list[int]:
     return [len((text or "").encode("utf-8", "surrogatepass")) for text in batch.column("text").to_pylist()]
 
 
-def _count(batches: Batches, shard: int, parameters: TokenizeParameters) -> Batches:
-    """UTF-8 bytes by split and domain."""
-    totals: dict[tuple[str, str], int] = {}
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _count(batches: Batches, shard: int, parameters: TokenizeParameters, cluster_weight: str) -> Batches:
+    """UTF-8 bytes by split and domain, and as many again with each document weighted by its cluster."""
+    totals: dict[tuple[str, str], list[int]] = {}
+    weigh = CLUSTER_WEIGHTS[cluster_weight]
     for batch in batches:
-        for key, size in zip(zip(_splits(batch, parameters), _domains(batch), strict=True), _sizes(batch), strict=True):
-            totals[key] = totals.get(key, 0) + size
+        sizes = _sizes(batch)
+        clusters = batch.column("cluster_size").to_pylist() if cluster_weight != "none" else [1] * len(sizes)
+        keys = zip(_splits(batch, parameters), domains_of(batch), strict=True)
+        for key, size, duplicates in zip(keys, sizes, clusters, strict=True):
+            entry = totals.setdefault(key, [0, 0])
+            entry[0] += size
+            entry[1] += round(size * weigh(max(duplicates or 1, 1)))
     rows = sorted(totals.items())
     yield pa.RecordBatch.from_arrays(
         [
             pa.array([key[0] for key, _ in rows], pa.string()),
             pa.array([key[1] for key, _ in rows], pa.string()),
-            pa.array([size for _, size in rows], pa.int64()),
+            pa.array([entry[0] for _, entry in rows], pa.int64()),
+            pa.array([entry[1] for _, entry in rows], pa.int64()),
         ],
-        names=["split", "domain", "bytes"],
+        names=["split", "domain", "bytes", "weighted_bytes"],
     )
 
 
-def _sum_by_file(counted: Collection) -> dict[tuple[str, str], int]:
+def _sum_by_file(counted: Collection, column: str) -> dict[tuple[str, str], int]:
     totals: dict[tuple[str, str], int] = {}
     for batch in counted.batches():
         for row in batch.to_pylist():
             key = (row["split"], row["domain"])
-            totals[key] = totals.get(key, 0) + row["bytes"]
+            totals[key] = totals.get(key, 0) + row[column]
     return totals
 
 
 def _sample(batches: Batches, shard: int, parameters: TokenizeParameters, rates: Mapping[str, float]) -> Batches:
     schema = pa.schema([("order", pa.uint64()), ("text", pa.string())])
     for batch in batches:
-        splits, domains = _splits(batch, parameters), _domains(batch)
+        splits, domains = _splits(batch, parameters), domains_of(batch)
         orders = [hash64(parameters.seed, "sample", each) for each in batch.column("id").to_pylist()]
         keep = [
             split == "train" and order < rates.get(domain, 0.0) * 2**64
@@ -194,33 +251,12 @@ def _sample(batches: Batches, shard: int, parameters: TokenizeParameters, rates:
         yield rows.filter(pa.array(keep, pa.bool_()))
 
 
-Layout = Mapping[tuple[str, str], tuple[int, int]]
-"""(split, domain) → (number of its first file, its files)."""
-
-
-def _layout(available: Mapping[tuple[str, str], int], file_mb: float) -> Layout:
-    layout: dict[tuple[str, str], tuple[int, int]] = {}
-    first = 0
-    for key in sorted(available):
-        files = max(1, -(-int(available[key] / BYTES_PER_TOKEN * 2) // int(file_mb * 1e6)))
-        layout[key] = (first, files)
-        first += files
-    return layout
-
-
-def _names(layout: Layout) -> list[str]:
-    return [f"{split}/{domain}-{n:05d}" for (split, domain), (_, files) in sorted(layout.items()) for n in range(files)]
-
-
-def _token_type(vocabulary: int) -> pa.DataType:
-    return pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
-
-
-def _encode(batches: Batches, shard: int, parameters: TokenizeParameters, tokenizer: bytes, layout: Layout) -> Batches:
+def _encode(
+    batches: Batches, shard: int, parameters: TokenizeParameters, tokenizer: bytes, dtype: pa.DataType, layout: Layout
+) -> Batches:
     encoder = tokenizers_bpe.Encoder(tokenizer)
-    dtype = _token_type(encoder.vocabulary)
     for batch in batches:
-        splits, domains = _splits(batch, parameters), _domains(batch)
+        splits, domains = _splits(batch, parameters), domains_of(batch)
         ids = batch.column("id").to_pylist()
         orders = [hash64(parameters.seed, "order", each) for each in ids]
         files = []
@@ -245,53 +281,6 @@ def _encode(batches: Batches, shard: int, parameters: TokenizeParameters, tokeni
             ],
             names=["id", "domain", "tokens", "n_tokens", "n_bytes", "file", "order"],
         )
-
-
-def _row_groups(batches: Batches, shard: int) -> Batches:
-    """Batches of about ROW_GROUP_BYTES, each a row group of the file, without the columns that only sorted."""
-    pending: list[pa.RecordBatch] = []
-    size = 0
-    told = False
-    for batch in batches:
-        batch = batch.drop_columns(["file", "order"])
-        if not told:
-            yield batch.slice(0, 0)
-            told = True
-        step = max(1, int(ROW_GROUP_BYTES / max(batch.nbytes / max(batch.num_rows, 1), 1)))
-        for start in range(0, batch.num_rows, step):
-            piece = batch.slice(start, step)
-            pending.append(piece)
-            size += piece.nbytes
-            if size >= ROW_GROUP_BYTES:
-                yield pa.concat_batches(pending)
-                pending, size = [], 0
-    if pending:
-        yield pa.concat_batches(pending)
-
-
-def _total(batches: Batches, shard: int) -> Batches:
-    """Documents, tokens and bytes of a file, in one row."""
-    sums = np.zeros(3, np.int64)
-    for batch in batches:
-        tokens = batch.column("n_tokens").to_numpy().sum(dtype=np.int64)
-        sums += np.array([batch.num_rows, tokens, batch.column("n_bytes").to_numpy().sum(dtype=np.int64)])
-    columns = [pa.array([int(value)], pa.int64()) for value in (shard, *sums)]
-    yield pa.RecordBatch.from_arrays(columns, names=["file", "documents", "tokens", "bytes"])
-
-
-def _totals(collection: Collection, names: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """`splits` of dataset.json."""
-    splits: dict[str, dict[str, dict[str, Any]]] = {split: {} for split in SPLITS}
-    for batch in collection.batches():
-        for row in batch.to_pylist():
-            split, _, file = names[row["file"]].partition("/")
-            domain = file.rpartition("-")[0]
-            entry = splits[split].setdefault(domain, {"files": [], "documents": 0, "tokens": 0, "bytes": 0})
-            if row["documents"]:
-                entry["files"].append(f"{split}/{file}.parquet")
-            for key in ("documents", "tokens", "bytes"):
-                entry[key] += row[key]
-    return splits
 
 
 def _summary(totals: Mapping[str, Mapping[str, Any]], p: TokenizeParameters, vocabulary: int) -> dict[str, Any]:

@@ -65,11 +65,15 @@ class Encoder:
             raise TokenizerError(f"not a tokenizer.json: {error}") from error
         # A web page that spells <|endoftext|> must not end its document.
         self._tokenizer.encode_special_tokens = True
-        self.vocabulary: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        # Ids need not be without gaps.
+        self.vocabulary: int = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
         eod = self._tokenizer.token_to_id(END_OF_DOCUMENT)
         if eod is None:
             raise TokenizerError(f"the tokenizer has no token {END_OF_DOCUMENT}, which ends every document here")
         self.eod: int = eod
+        self.special_tokens: dict[str, int] = {
+            added.content: i for i, added in sorted(self._tokenizer.get_added_tokens_decoder().items()) if added.special
+        }
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, each ending with `eod`."""
