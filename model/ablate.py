@@ -35,7 +35,7 @@ from model.arms import (
     train_tokenizer,
     write_shards,
 )
-from model.frozen import overlapping, read_set
+from model.frozen import EvaluationDocument, chosen_of, cut, overlapping, read_set
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +116,7 @@ def prepare(ablation: Ablation, curate_arguments: list[str]) -> Study:
         train_tokenizer(chosen, ablation.vocabulary, tokenizer)
     end = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"][END]
     documents = [d for domain, spec in sorted(ablation.evaluation.items()) for d in read_set(domain, spec)]
+    documents += held_out_set(ablation, runs)
     tokens = encode(tokenizer, [document.text for document in documents])
     table = pa.table(
         {
@@ -140,9 +141,23 @@ def prepare(ablation: Ablation, curate_arguments: list[str]) -> Study:
         )
     overlaps = overlapping(documents, distinct_texts(runs.values()))
     clean = {document.domain for document, met in zip(documents, overlaps, strict=True) if not met}
-    if empty := sorted(set(ablation.evaluation) - clean):
+    if empty := sorted({document.domain for document in documents} - clean):
         raise AblationError(f"evaluation: every document of {empty} also stands in an arm's training text")
     return Study(runs, shards, evaluation, evaluation_hash, overlaps)
+
+
+def held_out_set(ablation: Ablation, runs: Mapping[str, ArmRun]) -> list[EvaluationDocument]:
+    """The evaluation documents from the held-out sites."""
+    spec = ablation.held_out
+    if spec is None:
+        return []
+    if spec.arm not in runs:
+        raise AblationError(f"held_out.arm: {spec.arm!r} is no arm with a recipe: {', '.join(runs)}")
+    found = (
+        EvaluationDocument(spec.domain, name, host, cut(text, spec.max_bytes))
+        for name, host, text in runs[spec.arm].held_out_documents()
+    )
+    return chosen_of(found, spec.domain, spec.max_documents, f"the held-out sites of arm {spec.arm}")
 
 
 def distinct_texts(runs: Iterable[ArmRun]) -> Iterator[str]:

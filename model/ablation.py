@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Regime = Literal["equal_tokens", "equal_pool"]
 
@@ -73,6 +73,18 @@ class EvaluationSet(_Strict):
     """Longer documents are cut at white space: many short ones tell more than few long ones."""
 
 
+class HeldOut(_Strict):
+    """Sites that no arm trains on, as an evaluation set of the crawl itself."""
+
+    share: float = Field(0.1, gt=0, lt=0.5)
+    """Share of sites, by the hash of the host."""
+    arm: str
+    """The arm whose documents of those sites are taken: one without filters, so that no filter chose them."""
+    domain: str = "raw_web"
+    max_documents: int = 60
+    max_bytes: int = 4096
+
+
 class Controls(_Strict):
     """Arms that test the instrument itself."""
 
@@ -110,7 +122,8 @@ class Ablation(_Strict):
     """The arm whose documents the one tokenizer is trained on; an arm added later then changes no other."""
     length: int = 256
     batch_tokens: int = 8192
-    evaluation: dict[str, EvaluationSet] = Field(min_length=1)
+    evaluation: dict[str, EvaluationSet] = {}
+    held_out: HeldOut | None = None
     min_document_tokens: int = 16
 
     @field_validator("points")
@@ -127,6 +140,12 @@ class Ablation(_Strict):
         if taken:
             raise ValueError(f"{taken} are names of the ablation's own arms; choose others")
         return arms
+
+    @model_validator(mode="after")
+    def _evaluated(self) -> Ablation:
+        if not self.evaluation and self.held_out is None:
+            raise ValueError("an ablation needs evaluation sets: evaluation, held_out, or both")
+        return self
 
     def all_arms(self) -> list[str]:
         """Baseline, arms, controls, in the order of the report."""

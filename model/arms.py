@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -50,18 +51,42 @@ class ArmRun:
     recipe_hash: str
     counts: Mapping[str, Any]
     """The run's manifest: read, kept, dropped by stage and rule, failed."""
+    held_out: float = 0.0
+    """Share of sites that are kept out of training."""
 
     def documents(self) -> Iterator[tuple[str, str, str]]:
-        """(id, domain, text) of what was kept, in file order."""
+        """(id, domain, text) of what may be trained on, in file order."""
+        for name, domain, url, text in self._rows():
+            if not is_held_out(url, self.held_out):
+                yield name, domain, text
+
+    def held_out_documents(self) -> Iterator[tuple[str, str, str]]:
+        """(id, host, text) of what was kept of the held-out sites."""
+        for name, _, url, text in self._rows():
+            if is_held_out(url, self.held_out):
+                yield name, host_of(url), text
+
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         for path in sorted((self.folder / "documents").rglob("*.parquet")):
             file = pq.ParquetFile(path)
-            columns = [name for name in ("id", "domain", "text") if name in file.schema_arrow.names]
+            columns = [name for name in ("id", "domain", "url", "text") if name in file.schema_arrow.names]
             for batch in file.iter_batches(columns=columns):
                 ids, texts = batch.column("id").to_pylist(), batch.column("text").to_pylist()
                 domains = batch.column("domain").to_pylist() if "domain" in columns else ["all"] * len(ids)
-                for name, domain, text in zip(ids, domains, texts, strict=True):
+                urls = batch.column("url").to_pylist() if "url" in columns else [""] * len(ids)
+                for name, domain, url, text in zip(ids, domains, urls, texts, strict=True):
                     if text:
-                        yield name, str(domain or "other"), text
+                        yield name, str(domain or "other"), str(url or ""), text
+
+
+def host_of(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
+def is_held_out(url: str, share: float) -> bool:
+    """Whether the page's site is among the held-out ones; pages without a host never are."""
+    host = host_of(url) if share else ""
+    return bool(host) and int.from_bytes(hashlib.sha256(host.encode()).digest()[:4]) < share * 2**32
 
 
 def recipe_of(ablation: Ablation, arm: Arm, folder: Path) -> dict[str, Any]:
@@ -91,8 +116,9 @@ def run_recipe(ablation: Ablation, name: str, arguments: Sequence[str] = ()) -> 
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise AblationError(f"arm {name}: {' '.join(command[1:])} ended with {done.returncode}: {' '.join(last)}")
+    share = ablation.held_out.share if ablation.held_out else 0.0
     manifest = json.loads((folder / "run" / "manifest.json").read_text(encoding="utf-8"))
-    return ArmRun(name, folder / "run", manifest.get("recipe_hash", ""), manifest["counts"])
+    return ArmRun(name, folder / "run", manifest.get("recipe_hash", ""), manifest["counts"], share)
 
 
 # ---------------------------------------------------------------------------------------- tokens

@@ -23,6 +23,9 @@ SHINGLE_WORDS = 13
 MAX_OVERLAP = 0.1
 """An evaluation document with more of its 13-grams in the arms' training texts is left out."""
 
+MIN_CHARACTERS = 200
+"""Shorter evaluation documents say next to nothing."""
+
 _WORD = re.compile(r"\w+")
 
 
@@ -35,7 +38,7 @@ class EvaluationDocument:
 
 
 def read_set(domain: str, spec: EvaluationSet) -> list[EvaluationDocument]:
-    """The documents of one domain, those with the lowest hash of their id where there are too many."""
+    """The documents of one domain, chosen as `chosen_of` says."""
     found = []
     for path in [spec.jsonl] if isinstance(spec.jsonl, str) else spec.jsonl:
         for number, line in enumerate(_lines(Path(path))):
@@ -43,13 +46,21 @@ def read_set(domain: str, spec: EvaluationSet) -> list[EvaluationDocument]:
                 continue
             name = str(line.get("id", f"{Path(path).name}-{number}"))
             cluster = str(line.get(spec.cluster, name)) if spec.cluster else name
-            text = cut(str(line.get("text", "")), spec.max_bytes)
-            if len(text) >= 200:
-                found.append(EvaluationDocument(domain, name, cluster, text))
+            found.append(EvaluationDocument(domain, name, cluster, cut(str(line.get("text", "")), spec.max_bytes)))
+    return chosen_of(found, domain, spec.max_documents, str(spec.jsonl))
+
+
+def chosen_of(
+    documents: Iterable[EvaluationDocument], domain: str, max_documents: int, source: str
+) -> list[EvaluationDocument]:
+    """Documents of 200 characters or more, no text twice; of too many those with the lowest hash of their id."""
+    found = list({document.text: document for document in documents if len(document.text) >= MIN_CHARACTERS}.values())
     if len({document.cluster for document in found}) < 2:
-        raise AblationError(f"evaluation.{domain}: {spec.jsonl} holds under 2 clusters of documents of 200 characters")
+        raise AblationError(
+            f"evaluation.{domain}: {source} holds under 2 clusters of documents of {MIN_CHARACTERS} characters"
+        )
     found.sort(key=lambda document: hashlib.sha256(document.id.encode()).digest())
-    return sorted(found[: spec.max_documents], key=lambda document: document.id)
+    return sorted(found[:max_documents], key=lambda document: document.id)
 
 
 def _lines(path: Path) -> Iterator[dict[str, object]]:
