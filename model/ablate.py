@@ -223,6 +223,7 @@ def say_plan(ablation: Ablation, study: Study) -> None:
 def carry_out(ablation: Ablation, study: Study, args: argparse.Namespace) -> dict[str, Any]:
     """Trains what is missing, adds seeds where --power asks for them, analyses, writes the report."""
     from model.analysis import analyse
+    from model.mixture_search import search_mixture
     from model.report import write_report
 
     while True:
@@ -234,6 +235,8 @@ def carry_out(ablation: Ablation, study: Study, args: argparse.Namespace) -> dic
             break
         ablation = ablation.model_copy(update={"seeds": [*ablation.seeds, max(ablation.seeds) + 1]})
         say(f"detectable now: {detectable:.4f} bits a byte; wanted: {args.power}; one more seed")
+    if ablation.mixture is not None:
+        results["mixture"] = search_mixture(ablation, study, args.workers, args.address, say)
     write_report(Path(ablation.workspace), results, samples_of(study))
     return results
 

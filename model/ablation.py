@@ -96,6 +96,25 @@ class Controls(_Strict):
     """Share of the tokens that copies of 1 % of the documents make up: must show. 0: no such arm."""
 
 
+class MixtureSearch(_Strict):
+    """Proxy runs that look for the best mixture of the baseline's domains."""
+
+    designs: int = Field(24, ge=8)
+    """Proxy runs, each on a mixture of its own; the exponential law wants more than domains + 2 in four fifths."""
+    size: str
+    """One of the ablation's sizes."""
+    tokens: int | None = None
+    """Default: the size's budget."""
+    max_epochs: float = Field(4.0, gt=0)
+    """No domain repeats more often (Muennighoff et al. 2023)."""
+    temperature: float = 0.5
+    """Of the rival mixture ∝ tokens^temperature."""
+    target: dict[str, float] = {}
+    """Evaluation domain → weight; default: all alike."""
+    seed: int = 0
+    """Of the designs."""
+
+
 class Ablation(_Strict):
     """An ablation, checked."""
 
@@ -125,6 +144,7 @@ class Ablation(_Strict):
     evaluation: dict[str, EvaluationSet] = {}
     held_out: HeldOut | None = None
     min_document_tokens: int = 16
+    mixture: MixtureSearch | None = None
 
     @field_validator("points")
     @classmethod
@@ -145,6 +165,8 @@ class Ablation(_Strict):
     def _evaluated(self) -> Ablation:
         if not self.evaluation and self.held_out is None:
             raise ValueError("an ablation needs evaluation sets: evaluation, held_out, or both")
+        if self.mixture is not None and self.mixture.size not in self.sizes:
+            raise ValueError(f"mixture.size {self.mixture.size!r} is none of sizes: {', '.join(self.sizes)}")
         return self
 
     def all_arms(self) -> list[str]:

@@ -47,10 +47,17 @@ class Task:
 
 
 def task_of(
-    ablation: Ablation, job: Job, data: Path, data_identity: str, evaluation: Path, evaluation_hash: str
+    ablation: Ablation,
+    job: Job,
+    data: Path,
+    data_identity: str,
+    evaluation: Path,
+    evaluation_hash: str,
+    mix: Mapping[str, float] | None = None,
 ) -> Task:
-    """A job's task; its folder is named by the hash of everything that the result depends on."""
-    mix = ablation.arms[job.arm].mix if job.arm in ablation.arms else None
+    """A job's task; its folder is named by the hash of everything that the result depends on. `mix`: shares of
+    domains instead of the arm's."""
+    own = ablation.arms[job.arm].mix if job.arm in ablation.arms else None
     config: dict[str, Any] = {
         "size": job.size,
         "tokens": job.tokens,
@@ -58,7 +65,7 @@ def task_of(
         "batch_tokens": ablation.batch_tokens,
         "seed": job.seed,
         "data_seed": job.seed + (DATA_SEED_OF_NULL if job.arm == NULL else 0),
-        "mix": mix or "natural",
+        "mix": dict(mix) if mix else own or "natural",
         "schedule": "wsd",
         "threads": 1,
         "workers": 0,

@@ -98,9 +98,13 @@ def shingles(text: str) -> np.ndarray:
 def overlapping(documents: list[EvaluationDocument], training: Iterable[str]) -> list[bool]:
     """For each document whether training texts cover more than a tenth of its 13-grams."""
     own = [shingles(document.text) for document in documents]
-    wanted = np.unique(np.concatenate(own)) if own else np.empty(0, np.uint64)
+    wanted = np.unique(np.concatenate([np.empty(0, np.uint64), *own]))
+    if not len(wanted):
+        return [False] * len(documents)
     seen = np.zeros(len(wanted), bool)
     for text in training:
-        seen[np.isin(wanted, shingles(text), assume_unique=True)] = True
+        grams = shingles(text)
+        at = np.minimum(np.searchsorted(wanted, grams), len(wanted) - 1)
+        seen[at[wanted[at] == grams]] = True
     met = wanted[seen]
     return [bool(len(grams) and np.isin(grams, met).mean() > MAX_OVERLAP) for grams in own]

@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from model import ablate, ablation_jobs
+from model import ablate, ablation_jobs, mixture_search
 from model.__main__ import main
 from model.ablation import AblationError, Arm, Job, jobs_of, read
 from model.ablation_jobs import Task, carry_out, run_all
 from model.analysis import analyse
 from model.arms import ArmRun, planted, recipe_of
 from model.frozen import EvaluationDocument, cut, overlapping
+from model.mixture import runs_of
 from model.report import as_html, as_markdown
 
 WORDS = [f"{a}{b}" for a in ("ba", "do", "ki", "lu", "me", "no", "pa", "ri") for b in ("n", "r", "s", "t", "l")]
@@ -238,6 +239,53 @@ def test_a_missing_evaluation_set_is_named(file: Path, capsys: pytest.CaptureFix
     file.write_text(yaml.safe_dump(raw))
     assert main(["ablate", str(file)]) == 2
     assert "absent.jsonl" in capsys.readouterr().err
+
+
+def test_mixture_search_trains_proxies_and_writes_the_file_that_mix_reads(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(tasks: list[Task], workers: int, address: str | None, say: Any) -> None:
+        """Instead of training: web text helps, the more the better; books help more, up to a third."""
+        for task in tasks:
+            n = len(pq.read_table(task.evaluation))
+            size = np.array(pq.read_table(task.evaluation)["n_bytes"])
+            shares, folder = task.config["mix"], Path(task.folder)
+            loss = 2 + np.exp(-2 * shares.get("books", 0)) + np.exp(-shares.get("web", 0))
+            folder.mkdir(parents=True, exist_ok=True)
+            noise = np.random.default_rng(task.config["seed"]).normal(0, 1e-4, n)
+            answer = {"points": [{"bits": ((loss + noise) * size).tolist()}]}
+            (folder / "evaluation.json").write_text(json.dumps(answer))
+
+    monkeypatch.setattr(mixture_search, "run_all", trained)
+    ablation = read(file, {"mixture": {"size": "60k", "designs": 16, "tokens": 1000}})
+    study = ablate.prepare(ablation, [])
+    with pytest.raises(AblationError, match="of one domain"):
+        mixture_search.search_mixture(ablation, study, 1, None, print)
+    described = study.shards["baseline"].folder / "dataset.json"
+    content = json.loads(described.read_text())
+    content["splits"]["train"] = {"web": {"tokens": 9000}, "books": {"tokens": 1000}, "code": {"tokens": 500}}
+    described.write_text(json.dumps(content))
+    result = mixture_search.search_mixture(ablation, study, 1, None, lambda line: None)
+    assert json.loads((file.parent / "work" / "mixture.json").read_text()) == result
+    assert result["weights"]["books"] > 0.4
+    assert result["weights"]["code"] < 0.1
+    assert runs_of(result).domains == ("books", "code", "web")
+    assert all(rival["best_minus_rival"] < 0 for rival in result["validation"]["rivals"].values())
+
+
+def test_sites_held_out_are_trained_on_by_no_arm(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    hosts = [f"site{i % 40}.example" for i in range(200)]
+    table = pa.table(
+        {"id": [document_id(i) for i in range(200)], "url": [f"https://{h}/{i}" for i, h in enumerate(hosts)],
+         "text": [text(i) for i in range(200)]}
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "documents" / "0.parquet")
+    arm = ArmRun("a", tmp_path, "", {}, held_out=0.3)
+    held = {host for _, host, _ in arm.held_out_documents()}
+    kept = {name for name, _, _ in arm.documents()}
+    assert 4 <= len(held) <= 20
+    assert kept == {document_id(i) for i, h in enumerate(hosts) if h not in held}
 
 
 # ---------------------------------------------------------------------------------------- findings
