@@ -20,7 +20,7 @@ from curate.stage import Resources
 if TYPE_CHECKING:
     from curate.engine.run import Job, PhaseResult
 
-FOLDERS = ("documents", "dropped", "failed", "skipped", "ledger", "duplicates", "tokens")
+FOLDERS = ("documents", "dropped", "failed", "skipped", "ledger", "duplicates", "index", "tokens")
 
 
 @dataclass(frozen=True)

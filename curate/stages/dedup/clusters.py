@@ -8,7 +8,7 @@ however large a cluster is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from curate.stage import VERDICTS, Batches, Collection
+from curate.stage import VERDICTS, Batches, Collection, with_column
+from curate.stages.dedup.earlier import EARLIER, INDEX, IndexFile, Lookup
 from curate.stages.dedup.keeping import Term, rank_columns
 from curate.stages.dedup.parameters import DocumentParameters
 from curate.stages.dedup.references import (
@@ -25,10 +26,8 @@ from curate.stages.dedup.references import (
     SortedReader,
     column,
     empty,
-    partition_of,
     references,
     rows_of,
-    scatter,
     shards_of,
 )
 
@@ -86,11 +85,12 @@ def candidate_rows(
     high: U64,
     low: U64,
     *,
-    partitions: int,
+    target: NDArray[np.int32],
     terms: tuple[Term, ...],
     parameters: DocumentParameters,
 ) -> pa.RecordBatch:
-    """What is known of each document of a group (high, low), to be sorted by `candidate_order`."""
+    """What is known of each document of a group (high, low), to be sorted by `candidate_order` in the partition
+    `target`."""
     n = batch.num_rows
     droppable = np.ones(n, dtype=np.int8)
     if parameters.drop_only:
@@ -99,7 +99,7 @@ def candidate_rows(
     has_weight = "cluster_size" in batch.schema.names
     weight = batch.column("cluster_size") if has_weight else pa.array(np.ones(n, dtype=np.int64))
     arrays = [
-        pa.array(partition_of(scatter(high), partitions)),
+        pa.array(target),
         pa.array(high),
         pa.array(low),
         pa.array(droppable),
@@ -110,6 +110,46 @@ def candidate_rows(
     ]
     names = ["partition", "high", "low", "droppable", *rank_names(terms), "id", "ref", "weight"]
     return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def earlier_rows(rows: pa.RecordBatch, ids: list[str]) -> pa.RecordBatch:
+    """Documents of earlier runs at the head of the groups of these candidates: always kept, and not of this run."""
+    n = rows.num_rows
+    changed = {
+        "droppable": np.full(n, -1, dtype=np.int8),
+        "id": ids,
+        "ref": np.full(n, EARLIER),
+        "weight": np.zeros(n, dtype=np.int64),
+    }
+    for name, values in changed.items():
+        rows = with_column(rows, name, pa.array(values, rows.schema.field(name).type))
+    return rows
+
+
+def with_earlier(batches: Batches, shard: int, *, files: Sequence[IndexFile], schema: pa.Schema) -> Batches:
+    """Candidates sorted by `candidate_order`, each group led by the earlier document of its key, if there is one."""
+    groups, lookup = _Groups(), Lookup(files)
+    yield empty(schema)
+    for batch in batches:
+        if batch.num_rows == 0:
+            continue
+        _, first = groups.number(batch)
+        starts = np.flatnonzero(first)
+        found = lookup.match(column(batch, "high")[starts], column(batch, "low")[starts])
+        places = np.array([place for place, id in zip(starts, found, strict=True) if id is not None], dtype=np.int64)
+        heads = earlier_rows(batch.take(pa.array(places)), [id for id in found if id is not None])
+        order = np.argsort(np.concatenate([places - 0.5, np.arange(batch.num_rows)]), kind="stable")
+        yield from pa.Table.from_batches([heads, batch]).combine_chunks().take(pa.array(order)).to_batches()
+
+
+def index_rows(batches: Batches, shard: int) -> Batches:
+    """The key of each group with the id of its keeper: INDEX."""
+    groups = _Groups()
+    yield empty(INDEX)
+    for batch in batches:
+        if batch.num_rows:
+            _, first = groups.number(batch)
+            yield batch.filter(pa.array(first)).select(INDEX.names)
 
 
 def rank_names(terms: tuple[Term, ...]) -> list[str]:
@@ -151,7 +191,8 @@ def summarize(batches: Batches, shard: int) -> Batches:
         starts = np.flatnonzero(first)
         if len(starts) == 0 or starts[0] != 0:
             starts = np.concatenate([[0], starts])
-        sizes = np.diff(np.append(starts, batch.num_rows))
+        # Of several earlier documents at the head of a group, the first is its keeper; the others are not of it.
+        sizes = np.add.reduceat((first | (column(batch, "droppable") >= 0)).astype(np.int64), starts)
         weights = np.add.reduceat(column(batch, "weight"), starts)
         numbers = ordinals[starts]
         keepers: list[str] = batch.column("id").take(pa.array(starts)).to_pylist()
@@ -188,7 +229,7 @@ def tell_members(batches: Batches, shard: int, summaries: Batches, *, drops: boo
             continue
         numbers = column(known, "group")
         place = np.minimum(np.searchsorted(numbers, ordinals), len(numbers) - 1)
-        rows = np.flatnonzero(numbers[place] == ordinals)
+        rows = np.flatnonzero((numbers[place] == ordinals) & (column(batch, "droppable") >= 0))
         carried = known.slice(known.num_rows - 1).combine_chunks()  # its group may go on in the next batch
         if len(rows) == 0:
             continue
@@ -288,17 +329,20 @@ def _counted(batches: Batches, shard: int) -> Batches:
 
 
 def summary_of(documents: Collection, members: Collection, terms: tuple[Term, ...]) -> dict[str, Any]:
-    """Counts for the report: documents, clusters by size, duplicates, and how keepers were chosen."""
+    """Counts for the report: documents, clusters by size, duplicates, and how keepers were chosen. A cluster of
+    an earlier run's document has no keeper here: its members are counted as `with_earlier`."""
     clusters: Counter[int] = Counter()
     dropped = 0
     for batch in members.map("cluster-counts", _counted).batches():
         for row in batch.to_pylist():
             clusters[row["size"]] += row["clusters"]
             dropped += row["dropped"]
+    in_clusters = sum(size * count for size, count in clusters.items())
     return {
         "documents": documents.n_rows,
         "clusters": sum(clusters.values()),
         "duplicates": sum((size - 1) * count for size, count in clusters.items()),
+        "with_earlier": members.n_rows - in_clusters,
         "dropped": dropped,
         "cluster_sizes": {str(size): clusters[size] for size in sorted(clusters)},
         "keep": [*(f"{term.direction} {term.path}" for term in terms), "min id"],

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from curate.stage import Collection, GlobalContext, GlobalOutcome, GlobalStage, StageParameters
+from curate.stages.dedup.earlier import earlier_digest
 from curate.stages.dedup.exact import deduplicate_exact
 from curate.stages.dedup.lines import deduplicate_lines
 from curate.stages.dedup.minhash import deduplicate_minhash
@@ -46,6 +47,12 @@ class Deduplicate(GlobalStage):
 
     def writes(self) -> tuple[str, ...]:
         return ("cluster", "cluster_size") if isinstance(self.parameters, DocumentParameters) else (self.label,)
+
+    def fingerprint(self) -> str:
+        given = self.parameters
+        if isinstance(given, DocumentParameters) and given.against:
+            return earlier_digest(given.against, given.settings())
+        return ""
 
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
         parameters = self.parameters

@@ -22,13 +22,16 @@ from curate.stages.dedup.clusters import (
     candidate_rows,
     cluster_columns,
     duplicate_rows,
+    index_rows,
     members_of,
     summary_of,
     verdict_rows,
+    with_earlier,
 )
+from curate.stages.dedup.earlier import earlier_files, index_files
 from curate.stages.dedup.keeping import Term, keep_columns, resolve_keep
 from curate.stages.dedup.parameters import TextParameters, UrlParameters
-from curate.stages.dedup.references import SortedReader, column, empty, partitions_for
+from curate.stages.dedup.references import SortedReader, column, empty, partition_of, partitions_for
 from curate.urls import canonical_url
 
 ExactParameters = UrlParameters | TextParameters
@@ -58,6 +61,9 @@ def deduplicate_exact(
         sort=candidate_order(terms),
         columns=list(dict.fromkeys(columns)),
     )
+    if parameters.against:
+        files = earlier_files(parameters.against, parameters.settings(), context.recipe_hash)
+        candidates = candidates.map("earlier", partial(with_earlier, files=files, schema=candidates.schema))
     drops = parameters.mode == "filter"
     members = members_of(candidates, documents.n_shards, drops)
     verdicts = None
@@ -70,11 +76,17 @@ def deduplicate_exact(
         )
     elif drops:
         verdicts = members.map("verdicts", _text_verdicts)
+    published, artifacts = [Files(f"duplicates/{label}", members.map("duplicates", duplicate_rows))], {}
+    if parameters.index:
+        index = candidates.map("index", index_rows)
+        folder, described = index_files(index, parameters.settings(), label, context.recipe_hash)
+        published, artifacts = [*published, folder], {f"index/{label}.json": described}
     present = [name for name in ("row", "id", "cluster_size") if name in schema.names]
     return GlobalOutcome(
         verdicts=verdicts,
         columns=documents.map("columns", cluster_columns, columns=present, zipped=[members]),
-        files=[Files(f"duplicates/{label}", members.map("duplicates", duplicate_rows))],
+        files=published,
+        artifacts=artifacts,
         summary=summary_of(documents, members, terms),
     )
 
@@ -93,7 +105,8 @@ def _keyed(
         high = np.array([key >> 64 for key in hashed], dtype=np.uint64)
         low = np.array([key & (2**64 - 1) for key in hashed], dtype=np.uint64)
         present = batch.take(pa.array(rows, type=pa.int64())) if len(rows) < len(values) else batch
-        yield candidate_rows(present, shard, high, low, partitions=partitions, terms=terms, parameters=parameters)
+        target = partition_of(high, partitions)  # ranges of keys, as indexes of earlier runs are cut
+        yield candidate_rows(present, shard, high, low, target=target, terms=terms, parameters=parameters)
 
 
 def _url_verdicts(batches: Batches, shard: int, members: Batches, *, without: tuple[str, ...]) -> Batches:

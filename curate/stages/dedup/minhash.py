@@ -20,6 +20,7 @@ from curate.kernels.components import bucket_edges
 from curate.kernels.minhash import band_keys, permutations, signatures
 from curate.kernels.units import find_units
 from curate.stage import Batches, Collection, Files, GlobalContext, GlobalOutcome, as_text
+from curate.stages.dedup.band_index import band_index, earlier_matches, first_matches
 from curate.stages.dedup.clusters import (
     DUPLICATES,
     MEMBERS,
@@ -28,12 +29,14 @@ from curate.stages.dedup.clusters import (
     candidate_order,
     candidate_rows,
     cluster_columns,
+    earlier_rows,
     members_of,
     summary_of,
     verdict_rows,
 )
 from curate.stages.dedup.components import components
-from curate.stages.dedup.curve import best_bands, curve_table
+from curate.stages.dedup.curve import curve_table
+from curate.stages.dedup.earlier import earlier_files, index_files
 from curate.stages.dedup.keeping import Term, keep_columns, resolve_keep
 from curate.stages.dedup.pairs import measured_pairs, sampled_pairs, texts_of_pairs
 from curate.stages.dedup.parameters import MinhashParameters
@@ -71,28 +74,27 @@ EVIDENCE = pa.schema(
 JOINED = pa.schema([*MEMBERS, ("joined_to", pa.string()), *list(EVIDENCE)[-2:]])
 
 
-def bands_and_rows(parameters: MinhashParameters) -> tuple[int, int]:
-    """Given, derived from `threshold`, or FineWeb's 14 × 8."""
-    if parameters.threshold is not None:
-        return best_bands(parameters.threshold, parameters.hashes)
-    return parameters.bands or 14, parameters.rows or 8
-
-
 def deduplicate_minhash(
     documents: Collection, parameters: MinhashParameters, context: GlobalContext, label: str
 ) -> GlobalOutcome:
     """Drops all but one of each cluster of near-duplicates."""
     schema = documents.schema
     terms = resolve_keep(parameters.keep, schema)
-    bands, rows = bands_and_rows(parameters)
-    edges = candidate_edges(documents, parameters, context)
+    bands, rows = parameters.bands_and_rows()
+    buckets = band_buckets(documents, parameters, context)
+    edges = candidate_edges(buckets, parameters, context)
+    matches = []
+    if parameters.against:
+        files = earlier_files(parameters.against, parameters.settings(), context.recipe_hash)
+        matches = [earlier_matches(buckets, files, documents.n_shards)]
     pairs, samples = edges, []
     if parameters.audit:
         texts = texts_of_pairs(documents, edges, context)
         pairs = measured_pairs(texts, parameters.ngram, bands * rows, parameters.seed, parameters.verify)
         samples = sampled_pairs(texts, pairs)
     clustered = components(pairs, context, documents.n_shards)
-    partitions = partitions_for(clustered.n_rows, 120, context, documents.n_shards)
+    labelled = clustered.n_rows + sum(each.n_rows for each in matches)
+    partitions = partitions_for(labelled, 120, context, documents.n_shards)
     columns = [*candidate_columns(parameters, terms, schema), *keep_columns(terms, schema)]
     candidates = documents.exchange(
         "clusters",
@@ -101,7 +103,7 @@ def deduplicate_minhash(
         partitions=partitions,
         sort=candidate_order(terms),
         columns=list(dict.fromkeys(columns)),
-        zipped=[clustered],
+        zipped=[clustered, *matches],
     )
     drops = parameters.mode == "filter"
     members = members_of(candidates, documents.n_shards, drops)
@@ -112,26 +114,32 @@ def deduplicate_minhash(
         partitions=documents.n_shards,
         sort=["row", "distance", "joined_to"],
     )
-    joined = members.map("joined", _joined, zipped=[evidence])
+    joined = members.map("joined", _joined, zipped=[evidence, *matches])
     threshold = as_text(parameters.verify) if parameters.verify is not None else f"{bands}x{rows}"
+    published, artifacts = [Files(f"duplicates/{label}", joined.map("duplicates", _duplicates))], {}
+    artifacts[f"{label}.samples.json"] = json.dumps(samples, ensure_ascii=False, indent=1).encode()
+    if parameters.index:
+        index = band_index(documents, buckets, members)
+        folder, artifacts[f"index/{label}.json"] = index_files(index, parameters.settings(), label, context.recipe_hash)
+        published.append(folder)
     present = [name for name in ("row", "id", "cluster_size") if name in schema.names]
     return GlobalOutcome(
         verdicts=joined.map("verdicts", partial(_verdicts, threshold=threshold)) if drops else None,
         columns=documents.map("columns", cluster_columns, columns=present, zipped=[members]),
-        files=[Files(f"duplicates/{label}", joined.map("duplicates", _duplicates))],
-        artifacts={f"{label}.samples.json": json.dumps(samples, ensure_ascii=False, indent=1).encode()},
+        files=published,
+        artifacts=artifacts,
         summary=summary_of(documents, members, terms)
         | {"bands": bands, "rows": rows, "chance_found": curve_table(bands, rows)}
         | {"candidate_pairs": edges.n_rows, "pairs": pairs.n_rows, "joins": _similarities(joined)},
     )
 
 
-def candidate_edges(documents: Collection, parameters: MinhashParameters, context: GlobalContext) -> Collection:
-    """Candidate pairs (a the centre, b) of documents that share a band, sorted; a pair may come more than once."""
-    bands, rows = bands_and_rows(parameters)
+def band_buckets(documents: Collection, parameters: MinhashParameters, context: GlobalContext) -> Collection:
+    """A row for each band of each document, those that share a key together, in partitions by ranges of keys."""
+    bands, rows = parameters.bands_and_rows()
     partitions = partitions_for(documents.n_rows * bands, BAND_ROW_BYTES, context, documents.n_shards)
     keyed = partial(_banded, partitions=partitions, ngram=parameters.ngram, bands=bands, rows=rows)
-    buckets = documents.exchange(
+    return documents.exchange(
         "bands",
         partial(keyed, seed=parameters.seed),
         by="partition",
@@ -139,6 +147,10 @@ def candidate_edges(documents: Collection, parameters: MinhashParameters, contex
         sort=["key", "order", "ref"],
         columns=["row", "id", "text"],
     )
+
+
+def candidate_edges(buckets: Collection, parameters: MinhashParameters, context: GlobalContext) -> Collection:
+    """Candidate pairs (a the centre, b) of documents that share a band, sorted; a pair may come more than once."""
     centres = VERIFIED_CENTRES if parameters.verify is not None else 1
     # Every band row may be a pair at worst; there are no more.
     partitions = partitions_for(buckets.n_rows * centres, EDGE_BYTES, context, buckets.n_shards)
@@ -178,20 +190,33 @@ def _clustered(
     batches: Batches,
     shard: int,
     labels: Batches,
-    *,
+    *earlier: Batches,
     partitions: int,
     terms: tuple[Term, ...],
     parameters: MinhashParameters,
 ) -> Batches:
-    """What is known of each document that has a component, to be sorted within it."""
+    """What is known of each document that has a component or an earlier document, to be sorted within it."""
     reader = SortedReader(labels)
-    make = partial(candidate_rows, partitions=partitions, terms=terms, parameters=parameters)
+    matches = SortedReader(earlier[0]) if earlier else None
     for batch in batches:
         rows = column(batch, "row")
         known = reader.until(int(rows[-1])) if len(rows) else None
-        component = column(known, "component") if known is not None else np.empty(0, dtype=np.uint64)
-        places = np.searchsorted(rows, column(known, "row")) if known is not None else np.empty(0, dtype=np.int64)
-        yield make(batch.take(pa.array(places)), shard, component, np.zeros_like(component))
+        # A document without an edge is a component of its own.
+        component = references(shard, rows)
+        wanted = np.zeros(len(rows), dtype=bool)
+        if known is not None:
+            places = np.searchsorted(rows, column(known, "row"))
+            component[places], wanted[places] = column(known, "component"), True
+        found = first_matches(matches, int(rows[-1])) if matches is not None and len(rows) else None
+        matched = np.searchsorted(rows, column(found, "row")) if found is not None else np.empty(0, dtype=np.int64)
+        wanted[matched] = True
+        target = partition_of(scatter(component), partitions)
+        made = candidate_rows(
+            batch, shard, component, np.zeros_like(component), target=target, terms=terms, parameters=parameters
+        )
+        yield made.filter(pa.array(wanted))
+        if found is not None and found.num_rows:
+            yield earlier_rows(made.take(pa.array(matched)), found.column("earlier").to_pylist())
 
 
 def _evidence(batches: Batches, shard: int, *, audit: bool) -> Batches:
@@ -211,24 +236,30 @@ def _evidence(batches: Batches, shard: int, *, audit: bool) -> Batches:
             yield pa.RecordBatch.from_arrays(arrays, schema=EVIDENCE)
 
 
-def _joined(batches: Batches, shard: int, evidence: Batches) -> Batches:
-    """Members with the pair that joins them: of all of a document's pairs the most similar. JOINED."""
+def _joined(batches: Batches, shard: int, evidence: Batches, *earlier: Batches) -> Batches:
+    """Members with what joins them: a match with an earlier document, whose text is not at hand to be measured, or
+    else of all of a document's pairs the most similar. JOINED."""
     reader = SortedReader(evidence)
+    matches = SortedReader(earlier[0]) if earlier else None
     yield empty(JOINED)
     for batch in batches:
         if batch.num_rows == 0:
             continue
         rows = column(batch, "row")
+        extra = [pa.nulls(len(rows), field.type) for field in list(JOINED)[-3:]]
         known = reader.until(int(rows[-1]))
-        if known is None or known.num_rows == 0:
-            extra = [pa.nulls(len(rows), field.type) for field in list(JOINED)[-3:]]
-        else:
+        if known is not None and known.num_rows:
             _, first = np.unique(column(known, "row"), return_index=True)
             best = known.take(pa.array(first))
-            places = np.searchsorted(column(best, "row"), rows)
-            keeper = batch.column("is_keeper").to_numpy(zero_copy_only=False)
-            chosen = pa.array(places, mask=keeper)
+            places = np.minimum(np.searchsorted(column(best, "row"), rows), best.num_rows - 1)
+            absent = batch.column("is_keeper").to_numpy(zero_copy_only=False) | (column(best, "row")[places] != rows)
+            chosen = pa.array(places, mask=absent)
             extra = [best.column(field.name).combine_chunks().take(chosen) for field in list(JOINED)[-3:]]
+        found = first_matches(matches, int(rows[-1])) if matches is not None else None
+        if found is not None and found.num_rows:
+            mask = pa.array(np.isin(rows, column(found, "row")))
+            extra[0] = pc.replace_with_mask(extra[0], mask, found.column("earlier").combine_chunks())
+            extra[1:] = [pc.if_else(mask, pa.scalar(None, pa.float64()), values) for values in extra[1:]]
         yield pa.RecordBatch.from_arrays([*batch.columns, *extra], schema=JOINED)
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ModelWrapValidatorHandler, field_validator, model_validator
 
 from curate.stage import FilterParameters, StageParameters, parameter
+from curate.stages.dedup.curve import best_bands
 from curate.stages.dedup.keeping import parse_keep
 from curate.urls import CANONICAL_RULES
 
@@ -68,6 +69,22 @@ class DocumentParameters(DeduplicateParameters):
         role="decide",
     )
 
+    against: tuple[str, ...] = parameter(
+        (),
+        doc="folders, globs or fsspec URLs of earlier runs that left an index: documents that one of those saw, and "
+        "whatever is in a cluster with them, are dropped as duplicates of the earlier run's document",
+    )
+    index: bool = parameter(False, doc="leave an index in the run's folder, for the `against` of later runs")
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _one_or_more(cls, against: Any) -> Any:
+        return (against,) if isinstance(against, str) else against
+
+    def settings(self) -> dict[str, Any]:
+        """What the keys of an index depend on."""
+        raise NotImplementedError
+
     @field_validator("keep")
     @classmethod
     def _ranking(cls, keep: str) -> str:
@@ -96,6 +113,9 @@ class UrlParameters(DocumentParameters):
         (), doc=f"canonicalisation rules not to apply, out of {', '.join(CANONICAL_RULES)}"
     )
 
+    def settings(self) -> dict[str, Any]:
+        return {"by": self.by, "without_rules": sorted(self.without_rules)}
+
     @field_validator("without_rules")
     @classmethod
     def _known_rules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,6 +132,9 @@ class TextParameters(DocumentParameters):
     normalize: Literal["none", "space", "case"] = parameter(
         "case", doc="what does not matter: nothing; Unicode form and whitespace; or these and upper and lower case"
     )
+
+    def settings(self) -> dict[str, Any]:
+        return {"by": self.by, "normalize": self.normalize}
 
 
 class MinhashParameters(DocumentParameters):
@@ -155,12 +178,27 @@ class MinhashParameters(DocumentParameters):
     )
     seed: int = parameter(1, doc="seed of the hash functions", ge=0)
 
+    def bands_and_rows(self) -> tuple[int, int]:
+        """Given, derived from `threshold`, or FineWeb's 14 × 8."""
+        if self.threshold is not None:
+            return best_bands(self.threshold, self.hashes)
+        return self.bands or 14, self.rows or 8
+
+    def settings(self) -> dict[str, Any]:
+        bands, rows = self.bands_and_rows()
+        return {"by": self.by, "ngram": self.ngram, "bands": bands, "rows": rows, "seed": self.seed}
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.threshold is not None and (self.bands is not None or self.rows is not None):
             raise ValueError("threshold derives bands and rows: give either threshold, or bands and rows")
         if self.verify is not None and not self.audit:
             raise ValueError("audit: false measures no pair, so verify cannot be met; leave one of them out")
+        if self.verify is not None and self.against:
+            raise ValueError(
+                "verify needs both texts, and the index of an earlier run holds none: deduplicate with `against` "
+                "first, and with `verify` in a second stage"
+            )
         return self
 
 

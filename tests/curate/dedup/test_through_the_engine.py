@@ -51,12 +51,19 @@ class MortalExecutor(InlineExecutor):
 
 
 def written(folder: Path, rows: list[dict[str, Any]], files: int) -> Path:
+    """A folder of input files."""
     folder.mkdir(parents=True)
     for number in range(files):
         part = pa.Table.from_pylist([{**row, "url": f"http://a.example/{row['id']}"} for row in rows[number::files]])
         pq.write_table(part.drop_columns(["date", "source"]), folder / f"{number}.parquet")
+    return folder
+
+
+def recipe_in(folder: Path, data: Path) -> Path:
+    """A recipe whose run, and all that it commits, is in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(data=folder, output=folder / "run"), encoding="utf-8")
+    recipe.write_text(RECIPE.format(data=data, output=folder / "run"), encoding="utf-8")
     return recipe
 
 
@@ -76,16 +83,16 @@ def answers(recipe: Path) -> dict[str, Any]:
     }
 
 
-def file_hashes(recipe: Path) -> dict[str, bytes]:
+def file_bytes(recipe: Path) -> dict[str, bytes]:
     output = recipe.parent / "run"
     return {str(p.relative_to(output)): p.read_bytes() for p in sorted(output.rglob("*.parquet"))}
 
 
 def test_the_cut_of_the_input_changes_nothing(tmp_path: Path) -> None:
-    rows = planted(25, 40)
+    rows = planted(8, 12)
     found = []
-    for files in (1, 3, 7):
-        recipe = written(tmp_path / str(files), rows, files)
+    for files in (1, 2, 5):
+        recipe = recipe_in(tmp_path / f"run-{files}", written(tmp_path / str(files), rows, files))
         run(recipe, InlineExecutor)
         found.append(answers(recipe))
     assert found[0] == found[1] == found[2]
@@ -94,10 +101,9 @@ def test_the_cut_of_the_input_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_killed_in_every_operation_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    rows = planted(10, 20)
-    calm = written(tmp_path / "calm" / "data", rows, 2)
+    data = written(tmp_path / "data", planted(5, 8), 2)
+    calm, killed = recipe_in(tmp_path / "calm", data), recipe_in(tmp_path / "killed", data)
     run(calm, InlineExecutor)
-    killed = written(tmp_path / "killed" / "data", rows, 2)
     deaths = 0
     finished = False
     while not finished and deaths < 300:
@@ -109,16 +115,18 @@ def test_a_run_killed_in_every_operation_ends_with_the_same_bytes(tmp_path: Path
             deaths += 1
     assert finished
     assert deaths > 20
-    assert answers(killed) == answers(calm)
-    assert file_hashes(killed).keys() == file_hashes(calm).keys()
+    expected = file_bytes(calm)
+    assert len(expected) >= 10
+    assert file_bytes(killed) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_the_number_of_workers_changes_nothing(tmp_path: Path, workers: int) -> None:
     rows = planted(25, 40)
-    calm = written(tmp_path / "inline", rows, 4)
+    data = written(tmp_path / "data", rows, 4)
+    calm, parallel = recipe_in(tmp_path / "inline", data), recipe_in(tmp_path / "ray", data)
     run(calm, InlineExecutor)
-    parallel = written(tmp_path / "ray", rows, 4)
     run(parallel, lambda: RayExecutor(workers, None))
     assert answers(parallel) == answers(calm)
+    assert file_bytes(parallel) == file_bytes(calm)
