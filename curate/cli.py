@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "curate.commands.verify",
     ),
     "report": ("write a run's report.html anew", "curate.commands.report"),
-    "extract": ("one page, as text", "curate.commands.extract"),
+    "extract": ("one page, as text", "curate.stages.extract.command"),
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
     "crawl-sample": ("a sample of Common Crawl, or the mini-web without a network", "curate.sources.crawl_sample"),
     "crawl": ("crawl sites politely into WARC files", "curate.sources.crawl.command"),

@@ -36,6 +36,8 @@ MAX_DEPTH = 512
 """Elements nested deeper (browsers stop at 512 too) belong to the one at this depth."""
 MAX_LOOK = 256
 """How far up the stack an end tag looks for its start tag."""
+MAX_SPAN = 1000
+"""More columns or rows than this no cell spans (the limit of the HTML standard for columns)."""
 
 TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX = range(8)
 """Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query
@@ -78,7 +80,9 @@ T_UL, T_OL, T_DL, T_MENU, T_OPTION, T_INPUT = (
 )
 T_TBODY, T_THEAD, T_TFOOT = (markup.CODE[name] for name in ["tbody", "thead", "tfoot"])
 T_H1, T_H6 = markup.CODE["h1"], markup.CODE["h6"]
-A_CLASS, A_ID, A_ROLE, A_HREF, A_STYLE, A_HIDDEN, A_ALT, A_SRC, A_TYPE, A_ITEMPROP, A_ARIA = range(1, 12)
+(
+    A_CLASS, A_ID, A_ROLE, A_HREF, A_STYLE, A_HIDDEN, A_ALT, A_SRC, A_TYPE, A_ITEMPROP, A_ARIA, A_COLSPAN, A_ROWSPAN,
+) = range(1, 14)  # fmt: skip
 MATH_BIT = np.int64(1) << markup.CLASS_NAMES.index("math")
 N_TAGS = len(markup.NAMES)
 N_COUNTS = len(COUNTS)
@@ -113,6 +117,9 @@ class Page(NamedTuple):
     """Per block: words of its text, a bit each as in markup.TEXT_NAMES."""
     text_hash: npt.NDArray[np.int64]
     """Per block: hash of its words."""
+    columns: npt.NDArray[np.int16]
+    rows: npt.NDArray[np.int16]
+    """Per element: the columns and rows that a cell says it spans, 1 for any other."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -147,6 +154,17 @@ def contains(page, start, end, pattern):
             if k == size:
                 return True
     return False
+
+
+@njit(cache=True, nogil=True)
+def _span(page, start, end):
+    """The number of cells that a colspan or rowspan says, from 1 to MAX_SPAN."""
+    value = 0
+    for i in range(start, min(end, start + 4)):
+        if not 48 <= page[i] <= 57:
+            break
+        value = value * 10 + page[i] - 48
+    return min(max(value, 1), MAX_SPAN)
 
 
 @njit(cache=True, nogil=True)
@@ -299,6 +317,7 @@ def _scan(page):
     tag, parent = np.zeros(most, np.int16), np.zeros(most, np.int32)
     node_bits, signature = np.zeros(most, np.int64), np.zeros(most, np.int64)
     first_block, last_block = np.zeros(most, np.int32), np.zeros(most, np.int32)
+    columns, rows = np.ones(most, np.int16), np.ones(most, np.int16)
     kind, start, end = np.zeros(2 * most, np.uint8), np.zeros(2 * most, np.int32), np.zeros(2 * most, np.int32)
     first_segment, block_node = np.zeros(2 * most + 1, np.int32), np.zeros(2 * most, np.int32)
     counts = np.zeros((most, N_COUNTS), np.int32)
@@ -375,7 +394,7 @@ def _scan(page):
         # -------- its attributes
         bits, shape, conceals, skips = np.int64(0), np.int64(value), False, False
         alt_start = alt_end = src_start = src_end = type_start = type_end = -1
-        has_href = False
+        has_href, column_span, row_span = False, 1, 1
         while i < n and page[i] != 62:
             if page[i] <= 32 or page[i] == 47:
                 i += 1
@@ -438,6 +457,10 @@ def _scan(page):
                 type_start, type_end = value_start, value_end
             elif name == A_HREF:
                 has_href = True
+            elif name == A_COLSPAN:
+                column_span = _span(page, value_start, value_end)
+            elif name == A_ROWSPAN:
+                row_span = _span(page, value_start, value_end)
         if i >= n:
             break
         i += 1
@@ -620,6 +643,7 @@ def _scan(page):
         node, nodes = nodes, nodes + 1
         tag[node], parent[node], node_bits[node], signature[node] = code, stack[depth], bits, shape
         first_block[node] = blocks if block < 0 else block
+        columns[node], rows[node] = column_span, row_span
         depth += 1
         stack[depth], concealed[depth] = node, conceals
         opened[code] += 1
@@ -636,6 +660,7 @@ def _scan(page):
         tag[:nodes], parent[:nodes], node_bits[:nodes], signature[:nodes], first_block[:nodes], last_block[:nodes],
         kind[:segments], start[:segments], end[:segments], first_segment[: blocks + 1], block_node[:blocks],
         counts[:blocks], inline_bits[:blocks], text[:blocks, 0].copy(), text[:blocks, 1].copy(),
+        columns[:nodes], rows[:nodes],
     )  # fmt: skip
 
 

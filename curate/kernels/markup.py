@@ -150,7 +150,10 @@ def _hash_table(names: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArra
 
 TAG_HASHES, TAG_CODES = _hash_table(NAMES)
 
-ATTRIBUTES = ["", "class", "id", "role", "href", "style", "hidden", "alt", "src", "type", "itemprop", "aria-hidden"]
+ATTRIBUTES = [
+    "", "class", "id", "role", "href", "style", "hidden", "alt", "src", "type", "itemprop", "aria-hidden", "colspan",
+    "rowspan",
+]  # fmt: skip
 ATTRIBUTE_HASHES, ATTRIBUTE_CODES = _hash_table(ATTRIBUTES)
 
 # Words of class, id, role and itemprop that say what a part of a page is for. `_` stands for the word's edge.

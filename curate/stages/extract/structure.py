@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from curate.kernels import markup
 from curate.kernels.html import IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, TEXT, Page
-from curate.kernels.html_text import FORMULA, emit
+from curate.kernels.html_text import FORMULA, emit, innermost
 from curate.stages.extract.formulas import to_tex
 
 _T = markup.CODE
@@ -29,6 +29,10 @@ _LINE_NUMBERS = re.compile(r"[\d\s]+")
 _FORMULA = chr(FORMULA)
 MAX_CELL_BLOCKS = 6
 """A table with a cell of more chosen blocks than this lays out the page; its cells are read as running text."""
+MAX_SPANNED = 32
+"""A cell that says it spans more columns than this is written as spanning so many, so that no tag writes a book."""
+MAX_COLUMNS = 256
+"""Cells that span rows are followed in so many columns."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Structure:
         for element in reversed(chain):
             context = self._known[element] = self._below(context, element)
         return context
+
+    def in_row(self, context: Context) -> bool:
+        """Whether the text stands in a cell of its row, as all text of a well-made table does."""
+        return context.cell > 0 and self.parents[context.cell] == context.row
 
     def _below(self, above: Context, element: int) -> Context:
         tag = self.tags[element]
@@ -109,16 +117,19 @@ def write_text(source: bytes, page: Page, chosen: npt.NDArray[np.int64], markdow
             lines.append(_Line(text, context, index))
     layout = _layout_tables(lines)
     out: list[str] = []
-    rows = _row_cells(structure, {line.context.row for line in lines}) if any(x.context.row for x in lines) else {}
+    tables = {line.context.table for line in lines if line.context.row} - layout
+    rows = _row_cells(structure, page, tables) if tables else {}
     at, last_item, last_table = 0, 0, 0
     while at < len(lines):
         line = lines[at]
         context = line.context
-        if context.row and context.table not in layout and context.row in rows:
+        if context.row in rows and structure.in_row(context):
             stop = at
-            while stop < len(lines) and lines[stop].context.row == context.row:
+            while (
+                stop < len(lines) and lines[stop].context.row == context.row and structure.in_row(lines[stop].context)
+            ):
                 stop += 1
-            out.append(_row(lines[at:stop], rows[context.row], structure, markdown, context.table != last_table))
+            out.append(_row(lines[at:stop], rows[context.row], markdown, context.table != last_table))
             last_table, at = context.table, stop
             continue
         last_table = 0
@@ -177,22 +188,40 @@ def _layout_tables(lines: Sequence[_Line]) -> set[int]:
     return found
 
 
-def _row_cells(structure: Structure, rows: set[int]) -> dict[int, list[int]]:
-    """For each row wanted, its cells in order, empty ones too."""
-    found: dict[int, list[int]] = {row: [] for row in rows if row}
-    for element, tag in enumerate(structure.tags):
-        if tag in _CELLS and structure.parents[element] in found:
-            found[structure.parents[element]].append(element)
+def _row_cells(structure: Structure, page: Page, tables: set[int]) -> dict[int, list[int]]:
+    """For each row of these tables its cells by column, empty ones too; 0 where a cell spans columns or rows."""
+    table_of = innermost(page.tag, page.parent, _T["table"])
+    cells = np.flatnonzero(np.isin(page.tag, list(_CELLS)) & np.isin(table_of, list(tables)))
+    found: dict[int, list[int]] = {}
+    covered: dict[int, set[int]] = {}  # table → columns of its last row that a cell above reaches into
+    reaching: dict[int, dict[int, int]] = {}  # table → column → how many of the next rows are covered
+    for cell, table in zip(cells.tolist(), table_of[cells].tolist(), strict=True):
+        row = structure.parents[cell]
+        if structure.tags[row] != _T["tr"]:
+            continue
+        if row not in found:
+            below = reaching.get(table, {})
+            found[row], covered[table] = [], set(below)
+            reaching[table] = {column: rows - 1 for column, rows in below.items() if rows > 1}
+        line = found[row]
+        while len(line) in covered[table]:
+            line.append(0)
+        first, rows = len(line), int(page.rows[cell])
+        line.extend([cell, *[0] * (min(int(page.columns[cell]), MAX_SPANNED) - 1)])
+        if rows > 1:
+            reaching[table].update(dict.fromkeys(range(first, min(len(line), MAX_COLUMNS)), rows - 1))
     return found
 
 
-def _row(lines: Sequence[_Line], cells: list[int], structure: Structure, markdown: bool, first: bool) -> str:
+def _row(lines: Sequence[_Line], cells: list[int], markdown: bool, first: bool) -> str:
     texts: dict[int, list[str]] = {cell: [] for cell in cells}
     for line in lines:
-        texts.setdefault(line.context.cell, []).append(line.text.replace("\n", " "))
-    columns = [" ".join(pieces) for pieces in texts.values()]
+        texts[line.context.cell].append(line.text.replace("\n", " "))
+    columns = [" ".join(texts[cell]) for cell in cells]
     if not markdown:
-        return " | ".join(columns) if len(columns) > 1 else columns[0]
+        while len(cells) > 1 and not cells[len(columns) - 1]:
+            columns.pop()
+        return " | ".join(columns)
     row = "| " + " | ".join(column.replace("|", r"\|") for column in columns) + " |"
     return row + "\n|" + " --- |" * len(columns) if first else row
 

@@ -85,6 +85,33 @@ def test_tables_keep_every_cell_and_align_them() -> None:
     assert all_text(html, markdown=True) == "| Name | Value |\n| --- | --- |\n| a | 1 |\n|  | 2 |"
 
 
+def test_cells_that_span_keep_the_others_under_their_headers() -> None:
+    html = (
+        "<table><tr><th rowspan=2>Year<th colspan='2'>Sales</tr><tr><th>North<th>South</tr>"
+        "<tr><td rowspan=2>2024<td>1<td>2</tr><tr><td>3<td>4</tr><tr><td colspan=3>All in millions</table>"
+    )
+    assert all_text(html) == "Year | Sales\n | North | South\n2024 | 1 | 2\n | 3 | 4\nAll in millions"
+    assert all_text(html, markdown=True) == "\n".join(
+        [
+            "| Year | Sales |  |",
+            "| --- | --- | --- |",
+            "|  | North | South |",
+            "| 2024 | 1 | 2 |",
+            "|  | 3 | 4 |",
+            "| All in millions |  |  |",
+        ]
+    )
+
+
+def test_spans_that_lie_cost_no_more_than_their_tags() -> None:
+    html = "<table>" + "<tr><td colspan=999999 rowspan=65534>a<td rowspan=x colspan=-1>b" * 20_000 + "</table>"
+    started = time.process_time()
+    text = all_text(html, markdown=True)
+    assert text.count("a") == text.count("b") == 20_000
+    assert len(text) < 60 * len(html)
+    assert time.process_time() - started < 20
+
+
 def test_headings_lists_and_quotes_become_markdown() -> None:
     html = "<h2>Head</h2><ul><li>one<ul><li>two</ul><li>three</ul><blockquote><p>said</p></blockquote>"
     assert all_text(html, markdown=True) == "## Head\n\n- one\n  - two\n- three\n\n> said"

@@ -1,0 +1,36 @@
+"""`python -m curate extract`: a page in, its text or a JSON object out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from curate.cli import main
+
+SENTENCE = "The quick brown fox jumps over the lazy dog while the old farmer watches from his porch, amused."
+PAGE = f"<html><title>A fox</title><body><p>{SENTENCE}</p></body></html>"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    path = tmp_path / "page.html"
+    path.write_text(PAGE)
+    return str(path)
+
+
+def test_text_goes_to_standard_output(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extract", page]) == 0
+    assert capsys.readouterr().out == f"{SENTENCE}\n"
+
+
+def test_json_has_the_metadata(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extract", page, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["title"], answer["text"], answer["blocks"]) == ("A fox", SENTENCE, 1)
+
+
+def test_a_page_that_is_not_there_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extract", "/no/such/page"]) == 1
+    assert "cannot read /no/such/page" in capsys.readouterr().err
