@@ -192,6 +192,10 @@ class Outcome:
     """Row → error, for rows that become dead letters."""
 
 
+Scrubber = Callable[[pa.Array], pa.Array]
+"""Strings (null where there is none) → the same without what a stage takes out of its documents."""
+
+
 @dataclass(frozen=True)
 class Resources:
     """What one task of a stage may use; the engine declares it to Ray."""
@@ -278,6 +282,16 @@ class MapStage(Stage):
         if signals is None:
             return Outcome(batch)
         return Outcome(self.attach(batch, signals), self.verdicts(signals))
+
+    def scrubber(self) -> Scrubber | None:
+        """What must also be taken out of all else that goes into the run's folder: documents dropped before they
+        reached this stage, titles, URLs, errors. None: this stage hides nothing. It is asked for at any time and
+        called once the stage is open, with columns of any name."""
+        return None
+
+    def scrubbed(self) -> tuple[str, ...]:
+        """Columns that need no scrubbing after this stage, since it has rewritten them itself."""
+        return ()
 
     def attach(self, batch: pa.RecordBatch, signals: pa.StructArray) -> pa.RecordBatch:
         """The batch with its signals as the column `self.label`."""

@@ -148,8 +148,11 @@ def _joined(left: pa.RecordBatch | None, right: pa.RecordBatch | None) -> pa.Rec
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:MAX_ERROR_CHARACTERS]
+    """An exception in one line. A long one ends between two words: half a key would not be known for one."""
+    line = f"{type(error).__name__}: {error}".replace("\n", " ")
+    if len(line) <= MAX_ERROR_CHARACTERS:
+        return line
+    return line[: MAX_ERROR_CHARACTERS + 1].rpartition(" ")[0]
 
 
 def dead_letters(batch: pa.RecordBatch, stage: str, errors: Sequence[str]) -> pa.RecordBatch:

@@ -1,5 +1,6 @@
 """A run's folder, made from what its phases have committed: links (or copies, between filesystems), the ledger of
-the documents kept, and the manifest, in which every record read is accounted for."""
+the documents kept, and the manifest, in which every record read is accounted for. Where a stage takes something out
+of its documents, no file gets there without having been searched for it."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from curate.engine.executor import Executor
 from curate.engine.ledger import ledger_rows
+from curate.engine.scrub import ScrubTask, Use, opened, resources, run_scrub_task, scrub, uses
 from curate.engine.store import FileEntry, Store
 from curate.engine.tables import TableWriter, read_batches
 from curate.engine.work import DocumentShard, ShardReport
 from curate.sources import Shard
-from curate.stage import Resources
 
 if TYPE_CHECKING:
     from curate.engine.run import Job, PhaseResult
@@ -31,11 +32,12 @@ class LedgerTask:
     documents: str
     target: str
     index: int
-    scratch: str
+    uses: tuple[Use, ...]
+    run: str
 
     @property
     def record(self) -> str:
-        return f"{self.scratch}/{self.index:05d}.json"
+        return f"{self.run}/ledger/{self.index:05d}.json"
 
     def with_care(self) -> LedgerTask:
         return self
@@ -44,9 +46,10 @@ class LedgerTask:
 def run_ledger_task(task: LedgerTask) -> tuple[int, FileEntry]:
     """Carries one task out."""
     target = Store(task.target)
+    scrubbing = opened(task.run, task.uses)
     writer = TableWriter(target, f"ledger/kept-{task.index:05d}.parquet")
     for batch in read_batches(Store(task.store), task.documents, ["id", "url", "source", "offset"], batch_rows=65536):
-        writer.add(ledger_rows(batch, "kept", None))
+        writer.add(scrub(ledger_rows(batch, "kept", None), scrubbing))
     entry = writer.close(keep_empty=True)
     assert entry is not None
     return task.index, entry
@@ -75,10 +78,15 @@ def publish(
         target.remove(folder)
     target.write_bytes("recipe.yaml", job.recipe_text.encode())
     files: list[dict[str, Any]] = []
+    stages = [stage for result in results for stage in result.phase.stages]
+    scrubbing: list[ScrubTask] = []
 
-    def take(name: str, entry: FileEntry) -> None:
-        target.take(store, entry.path, name)
-        files.append(asdict(entry) | {"path": name})
+    def take(name: str, entry: FileEntry, searched: tuple[Use, ...]) -> None:
+        if searched and name.endswith(".parquet"):
+            scrubbing.append(ScrubTask(job.store, entry, job.output, name, searched, keys[-1], len(scrubbing)))
+        else:
+            target.take(store, entry.path, name)
+            files.append(asdict(entry) | {"path": name})
 
     for number, result in enumerate(results):
         for report in result.reports:
@@ -86,22 +94,25 @@ def publish(
                 if kind == "documents":
                     continue
                 prefix = f"{number:02d}-" if kind in ("ledger", "failed", "skipped") else ""
-                take(f"{kind}/{prefix}{report.index:05d}.parquet", entry)
+                label = kind.removeprefix("dropped/") if kind.startswith("dropped/") else ""
+                take(f"{kind}/{prefix}{report.index:05d}.parquet", entry, uses(stages, label))
         for published in result.outcome.get("files", []):
-            take(published["name"], FileEntry(**published["entry"]))
+            take(published["name"], FileEntry(**published["entry"]), uses(stages, result.phase.stages[0].label))
         for name, entry in result.outcome.get("artifacts", {}).items():
-            take(name, FileEntry(**entry))
+            take(name, FileEntry(**entry), ())
     final = next(result for result in reversed(results) if result.reports)
+    at_end = uses(stages)
     for report in final.reports:
         if "documents" in report.files:
-            take(f"documents/{report.index:05d}.parquet", report.files["documents"])
+            take(f"documents/{report.index:05d}.parquet", report.files["documents"], at_end)
     tasks = [
-        LedgerTask(job.store, shard.file, job.output, index, f"{keys[-1]}/ledger")
+        LedgerTask(job.store, shard.file, job.output, index, at_end, keys[-1])
         for index, shard in enumerate(documents)
         if shard.file is not None
     ]
-    entries = sorted(executor.run(tasks, run_ledger_task, Resources()))
-    files += [asdict(entry) for _, entry in entries]
+    needed = resources(at_end)
+    files += [asdict(entry) for entry in executor.run(scrubbing, run_scrub_task, needed)]
+    files += [asdict(entry) for _, entry in executor.run(tasks, run_ledger_task, needed)]
     manifest = _manifest(job, results, shards, files)
     manifest["wall_seconds"] = round(time.time() - started, 3)
     target.write_json("manifest.json", manifest)

@@ -26,7 +26,7 @@ from curate.engine.store import FileEntry, Store
 from curate.engine.work import DocumentShard, MapTask, Removal, ShardReport, run_map_task
 from curate.sources import Extent, Shard, chain, fingerprint, plan
 from curate.sources import schema as input_schema
-from curate.stage import GlobalContext, GlobalStage, Resources, Stage
+from curate.stage import GlobalContext, GlobalStage, MapStage, Resources, Stage
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class MissingColumnError(ValueError):
     """A stage needs a column that nothing before it makes."""
 
 
+class UnhiddenStoreError(ValueError):
+    """A recipe takes something out of documents, but would keep them unchanged in the run's folder."""
+
+
 def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
     """MissingColumnError if some stage would not find what it reads."""
     there = set(schema.names)
@@ -90,6 +94,12 @@ def planned(job: Job) -> tuple[list[Shard], list[Phase]]:
     """The input's shards and the phases; nothing is read but listings."""
     schema = input_schema(job.inputs)
     check_columns(job.stages, schema)
+    hiding = [stage.label for stage in job.stages if isinstance(stage, MapStage) and stage.scrubber() is not None]
+    if hiding and f"{job.store.rstrip('/')}/".startswith(f"{job.output.rstrip('/')}/"):
+        raise UnhiddenStoreError(
+            f"store: {job.store} is in the run's folder {job.output}, which must not hold what {hiding[0]} takes out; "
+            "name a folder outside it"
+        )
     shards = plan(job.inputs)
     return shards, phases(job.stages, fingerprint(shards), {"record_cpu_seconds": job.record_cpu_seconds})
 

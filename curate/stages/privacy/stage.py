@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import pyarrow as pa
 
-from curate.stage import MapStage, Resources, Rule, Shared, StageParameters, parameter, with_column
+from curate.stage import MapStage, Resources, Rule, Scrubber, Shared, StageParameters, parameter, with_column
 from curate.stages.privacy import recognizers
 from curate.stages.privacy.detector import TYPES, Detector, Span
 from curate.stages.privacy.surrogates import Surrogates, placeholder
@@ -147,6 +147,15 @@ class Pii(MapStage):
         fields = [_span_array(moved), signals.field("count"), signals.field("density")]
         batch = with_column(batch, "text", texts)
         return with_column(batch, self.label, pa.StructArray.from_arrays(fields, fields=list(SIGNALS)))
+
+    def scrubber(self) -> Scrubber | None:
+        """Under `replace` and `redact` nothing that the stage finds stays anywhere in a run's folder."""
+        if self._asked.mode not in ("replace", "redact"):
+            return None
+        return lambda values: self._rewritten(values, self._detector.find(values))[0]
+
+    def scrubbed(self) -> tuple[str, ...]:
+        return self._asked.columns if self._asked.mode in ("replace", "redact") else ()
 
     def _rewritten(self, texts: pa.Array, found: list[list[Span]]) -> tuple[pa.Array, list[list[Span]]]:
         """The texts with the spans replaced or removed, and the spans where they are then."""
