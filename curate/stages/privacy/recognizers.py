@@ -116,20 +116,25 @@ class PhoneNumbers:
             return []
         if _DATE.match(core) or _NO_PHONE.match(core) or _is_range(core):
             return []
-        spans: set[tuple[int, int]] = set()
         international = "+" in window[max(0, start - 2) : start] and sum(c.isdigit() for c in core) <= MAX_DIGITS
-        regions = self.regions[:1] if international else self._possible(core)
+        spans = self._matches(window, start, stop, self.regions[:1]) if international else set()
+        # A number behind `+` that is none of its country, as in `+41 (0)…`, can be one without it.
+        spans = spans or self._matches(window, start, stop, self._possible(core))
+        score = min(1.0, self.SCORE + CONTEXT_BOOST) if spans and has_context(before, self.CONTEXT) else self.SCORE
+        longest = [
+            (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
+        ]
+        return [("PHONE_NUMBER", a, b, score) for a, b in longest]
+
+    def _matches(self, window: str, start: int, stop: int, regions: Sequence[str]) -> set[tuple[int, int]]:
+        spans: set[tuple[int, int]] = set()
         for region in regions:
             for match in self._matcher(window, region, leniency=1):
                 if start - 4 <= match.start < stop:
                     spans.add((match.start, match.end))
             if any(a <= start and b >= stop for a, b in spans):
                 break
-        score = min(1.0, self.SCORE + CONTEXT_BOOST) if spans and has_context(before, self.CONTEXT) else self.SCORE
-        longest = [
-            (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
-        ]
-        return [("PHONE_NUMBER", a, b, score) for a, b in longest]
+        return spans
 
     def _possible(self, core: str) -> list[str]:
         """The regions in which some neighbouring groups of the candidate, put together, have the digits of a valid

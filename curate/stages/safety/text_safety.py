@@ -1,8 +1,8 @@
-"""`nsfw` and `toxic`: obscene and hateful text, by word lists and, where one is named, a fastText classifier.
+"""`nsfw` and `toxic`: obscene and hateful text, by word lists.
 
 A text's lexical score is 1 − exp(−rate / scale): `rate` is the weight of its listed terms a thousand words, so that a
 novel with a curse stays and a page of nothing else falls. Words with plain uses (medicine, news, LGBTQ+ life,
-dialect) weigh a tenth. With a model, the score is the model's.
+dialect) weigh a tenth.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Nsfw(TextSafety):
 
 
 class Toxic(TextSafety):
-    """Slurs and insults by group, weighed by their severity. English; without a model, other languages have none."""
+    """Slurs and insults by group, weighed by their severity. English alone."""
 
     name = "toxic"
     scale = 20.0

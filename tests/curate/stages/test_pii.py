@@ -40,6 +40,8 @@ GITHUB = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6"
         ("Call (212) 664-7665 now", [("PHONE_NUMBER", "(212) 664-7665")]),
         ("Tel.: +49 30 901820", [("PHONE_NUMBER", "+49 30 901820")]),
         ("Phone 020 7946 0958 ext. 12", [("PHONE_NUMBER", "020 7946 0958 ext. 12")]),
+        ("ring +44 (0)20 7946 0958 x", [("PHONE_NUMBER", "+44 (0)20 7946 0958")]),
+        ("ring +99 (0)30 90182055 x", [("PHONE_NUMBER", "(0)30 90182055")]),
         ("on 2023-04-05 and 05.04.2023, in 2010-2014", []),
         ("server 81.2.69.142 down", [("IP_ADDRESS", "81.2.69.142")]),
         ("router 192.168.1.1, loopback 127.0.0.1", []),
