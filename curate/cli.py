@@ -15,6 +15,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("the life of one document of a run, stage by stage", "curate.commands.explain"),
     "what-if": ("what other thresholds would have done to a run", "curate.commands.what_if"),
     "calibrate": ("thresholds for each language from a reference corpus", "curate.commands.calibrate"),
+    "mix": ("shares, epochs and tokens of another mix of a run", "curate.commands.mix"),
+    "export": ("token shards for other trainers: nanoGPT, Megatron, Hugging Face", "curate.commands.export"),
+    "tokenizer": ("bytes per token, unused and longest tokens of a tokenizer", "curate.commands.tokenizer"),
     "verify": (
         "recount a run from its files, and compare with manifest, ledger and dataset.json",
         "curate.commands.verify",

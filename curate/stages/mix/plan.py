@@ -51,6 +51,8 @@ class MixParameters(StageParameters):
         "shares of natural and temperature, needs the column cluster_size",
     )
 
+    materialise: bool = parameter(False, "also write the mix as shards in one shuffled order, under tokens/mixed/")
+
     @model_validator(mode="after")
     def _complete(self) -> MixParameters:
         if self.strategy == "weights":

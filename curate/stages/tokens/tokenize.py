@@ -33,6 +33,7 @@ from curate.stages.mix.allocation import MixError
 from curate.stages.mix.plan import MixParameters, mix, weights_of
 from curate.stages.tokens import tokenizers_bpe
 from curate.stages.tokens.domains import domains_of
+from curate.stages.tokens.materialise import materialise
 from curate.stages.tokens.packing import pack
 from curate.stages.tokens.shards import Layout, layout_of, names_of, row_groups, token_type, total, totals_of
 from curate.stages.tokens.splits import SPLITS, SplitBy, group_keys, hash64, split_of
@@ -137,6 +138,13 @@ class Tokenize(GlobalStage):
             train = {domain: size for (split, domain), size in weighted.items() if split == "train"}
             content = self._mixed(plan, totals["train"], train)
             description["mix"] = weights_of(content)
+            if plan.materialise:
+                taken = {domain: entry["tokens"] for domain, entry in content["domains"].items()}
+                training = [i for i, name in enumerate(names) if name.startswith("train/")]
+                mixed, written = materialise(shards, training, taken, p.seed, p.file_mb)
+                files.append(Files("tokens/mixed", mixed, [f"train-{i:05d}.parquet" for i in range(mixed.n_shards)]))
+                for domain, entry in content["domains"].items():
+                    entry["materialised_tokens"] = written.get(domain, 0)
             artifacts["mix.json"] = _json(content)
             summary["mix"] = content["domains"]
         artifacts["tokens/dataset.json"] = _json(description)

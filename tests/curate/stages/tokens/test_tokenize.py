@@ -184,6 +184,25 @@ def test_a_mix_is_exact_in_the_tokens_that_came_out() -> None:
         assert entry["available_tokens"] == dataset["splits"]["train"][domain]["tokens"]
 
 
+def test_a_materialised_mix_repeats_documents_by_epochs_and_lacks_less_than_one_document() -> None:
+    rows = documents()
+    outcome, _ = mixed(rows, strategy="uniform", total_tokens=60_000, max_epochs=9, materialise=True)
+    content = json.loads(outcome.artifacts["mix.json"])["domains"]
+    made = next(each for each in outcome.files if each.folder == "tokens/mixed").collection
+    assert isinstance(made, MemoryCollection)
+    found = [row for shard in made.shards for row in shard.to_pylist()]
+    for domain, entry in content.items():
+        mine = [row for row in found if row["domain"] == domain]
+        assert sum(row["n_tokens"] for row in mine) == entry["materialised_tokens"] <= entry["tokens"]
+        assert entry["tokens"] - entry["materialised_tokens"] < 1500
+        times = Counter(row["id"] for row in mine)
+        assert set(times.values()) <= {int(entry["epochs"]), int(entry["epochs"]) + 1}
+    half = [row["domain"] for row in found[: len(found) // 2]]
+    assert Counter(half)["news"] == pytest.approx(Counter(r["domain"] for r in found)["news"] / 2, rel=0.25)
+    test_ids = {row["id"] for name, each in files(outcome).items() if name.startswith("test/") for row in each}
+    assert not test_ids & {row["id"] for row in found}
+
+
 def test_duplicated_documents_weigh_by_their_cluster() -> None:
     rows = [{**row, "cluster_size": 16 if row["domain"] == "news" else 1} for row in documents()]
     plain, _ = mixed(rows)
