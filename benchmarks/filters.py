@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import test_data
 from curate.stage import MapStage, Shared
 from curate.stages.filters.c4 import C4Quality, C4QualityParameters
 from curate.stages.filters.fineweb import FineWebQuality, FineWebQualityParameters
@@ -39,11 +38,7 @@ def pages() -> list[str]:
     kept = CACHE / "pages.parquet"
     if kept.exists():
         return list(pq.read_table(kept)["text"].to_pylist())
-    named = os.environ.get("CURATE_TEST_DATA")
-    folder = (Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data") / "crawl"
-    if not folder.is_dir():
-        sys.exit(f"no pages at {folder}: name the test data's folder in CURATE_TEST_DATA")
-    texts = list(_extracted(folder))
+    texts = list(_extracted(test_data.folder() / "crawl"))
     CACHE.mkdir(exist_ok=True)
     pq.write_table(pa.table({"text": texts}), kept)
     return texts
