@@ -11,6 +11,7 @@ import yaml
 
 from curate.engine.store import Store
 from curate.report import sections
+from curate.report.duplicates import duplicates, has_clusters
 
 TEMPLATE = "report.html.j2"
 
@@ -45,7 +46,8 @@ def render(store: Store) -> str:
         "samples": sections.samples(store),
         "cost": sections.cost(manifest),
         "languages": sections.values(store, "language"),
-        "summaries": [phase for phase in manifest["phases"] if phase.get("summary")],
+        "summaries": [phase for phase in manifest["phases"] if phase.get("summary") and not has_clusters(phase)],
+        "duplicates": duplicates(store, manifest),
         "truth": store.read_json("truth_score.json") if store.exists("truth_score.json") else None,
         "distributions": sections.distributions(store, recipe),
     }
