@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 FOLDERS = ("documents", "dropped", "failed", "skipped", "ledger", "duplicates", "index", "tokens")
 
 
+class OutputError(ValueError):
+    """The output folder holds something that is no run, and would be overwritten."""
+
+
+def check_output(output: str) -> None:
+    """OutputError if folders that a run would replace are there without the manifest of a run."""
+    target = Store(output)
+    if target.exists("manifest.json"):
+        return
+    there = sorted(set(target.folders("")) & set(FOLDERS))
+    if there:
+        raise OutputError(
+            f"output: {output} holds {there[0]}/ but no manifest.json, so it is no run's folder and is left alone; "
+            "name another folder, or remove what is there"
+        )
+
+
 @dataclass(frozen=True)
 class LedgerTask:
     """Writes the ledger's rows for the documents that a shard has kept."""

@@ -21,7 +21,7 @@ from curate.engine.collection import FileCollection, document_schema
 from curate.engine.executor import Executor
 from curate.engine.phase import Phase, phases
 from curate.engine.progress import Progress
-from curate.engine.publish import publish
+from curate.engine.publish import check_output, publish
 from curate.engine.store import FileEntry, Store
 from curate.engine.work import DocumentShard, MapTask, Removal, ShardReport, run_map_task
 from curate.sources import Extent, Shard, chain, fingerprint, plan
@@ -76,6 +76,10 @@ class UnhiddenStoreError(ValueError):
     """A recipe takes something out of documents, but would keep them unchanged in the run's folder."""
 
 
+class StageError(RuntimeError):
+    """A global stage cannot do its work on these documents; what was committed stays."""
+
+
 def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
     """MissingColumnError if some stage would not find what it reads."""
     there = set(schema.names)
@@ -107,6 +111,7 @@ def planned(job: Job) -> tuple[list[Shard], list[Phase]]:
 def run(job: Job, executor: Callable[[], Executor], progress: Progress) -> RunResult:
     """Carries the job out. `executor` is called only if there is work."""
     started = time.time()
+    check_output(job.output)
     shards, steps = planned(job)
     lazy = _LazyExecutor(executor)
     try:
@@ -261,7 +266,10 @@ class _Runner:
             document_schema(self.store, self.documents[0]), rows, size,
         )  # fmt: skip
         context = GlobalContext(self.job.memory_mb, 1, self.job.recipe_hash)
-        outcome = stage.run(documents, context)
+        try:
+            outcome = stage.run(documents, context)
+        except ValueError as error:
+            raise StageError(f"stage {stage.label}: {error}") from error
         verdicts = cast(FileCollection | None, outcome.verdicts)
         columns = cast(FileCollection | None, outcome.columns)
         artifacts = {

@@ -13,6 +13,7 @@ import pytest
 
 from curate.engine.executor import Executor, InlineExecutor, RayExecutor
 from curate.engine.progress import Progress
+from curate.engine.publish import OutputError
 from curate.engine.run import Job, MissingColumnError, RunResult, run
 from curate.recipe import load
 from curate.stage import Stage
@@ -155,6 +156,15 @@ def test_ranges_of_any_size_give_the_same_documents(tmp_path: Path, crawl: Path)
 def test_a_stage_without_its_column_is_refused_before_any_work(tmp_path: Path, crawl: Path) -> None:
     with pytest.raises(MissingColumnError, match="stage language reads the column 'text'"):
         carry_out(job(tmp_path, str(tmp_path / "run"), stages="\n  - language\n"))
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path, crawl: Path) -> None:
+    precious = tmp_path / "mine" / "documents"
+    precious.mkdir(parents=True)
+    (precious / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds documents/ but no manifest\.json"):
+        carry_out(job(tmp_path, str(tmp_path / "mine")))
+    assert (precious / "thesis.txt").read_text() == "years of work"
 
 
 def test_every_published_file_has_the_hash_that_the_manifest_says(tmp_path: Path, crawl: Path) -> None:
