@@ -17,11 +17,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_state_dict,
-    set_state_dict,
-)
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
 KEPT = 2
 """How many checkpoints stay on disk: the last, and one before it."""
@@ -54,11 +50,8 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 def gather(model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> dict[str, Any]:
     """Weights and optimiser state, in full, by parameter name; on rank 0 (elsewhere empty)."""
-    if dist.is_initialized():
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights, optimiser = get_state_dict(model, optimisers, options=options)
-        return {"model": weights, "optimiser": optimiser}
-    weights, optimiser = get_state_dict(model, optimisers)
+    options = StateDictOptions(full_state_dict=dist.is_initialized(), cpu_offload=dist.is_initialized())
+    weights, optimiser = get_state_dict(model, optimisers, options=options)
     return {"model": weights, "optimiser": optimiser}
 
 

@@ -62,6 +62,18 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _opened(model_path: str, data_path: str | None = None) -> tuple[Any, Any]:
+    """A trained model and the shards it goes with: its own, or others of the same tokenizer."""
+    from model.data import TokenDataset
+    from model.evaluate import check_tokenizer
+    from model.train import load_model
+
+    model, identity = load_model(model_path)
+    data = TokenDataset(data_path or identity["config"]["data"])
+    check_tokenizer(identity, data)
+    return model, data
+
+
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a run's folder, or a checkpoint")
     parser.add_argument("--data", help="tokens/ folder; default: the one the model was trained on")
@@ -76,13 +88,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     import pyarrow.parquet as pq
     from tokenizers import Tokenizer
 
-    from model.data import TokenDataset
-    from model.evaluate import check_tokenizer, evaluate, evaluate_task, memorisation
-    from model.train import load_model
+    from model.evaluate import evaluate, evaluate_task, memorisation
 
-    model, identity = load_model(args.model)
-    data = TokenDataset(args.data or identity["config"]["data"])
-    check_tokenizer(identity, data)
+    model, data = _opened(args.model, args.data)
     evaluation = evaluate(model, data, args.split, args.max_documents)
     summary = evaluation.summary()
     if args.task:
@@ -111,14 +119,9 @@ def _sample_arguments(parser: argparse.ArgumentParser) -> None:
 def _sample(args: argparse.Namespace) -> int:
     from tokenizers import Tokenizer
 
-    from model.data import TokenDataset
-    from model.evaluate import check_tokenizer
     from model.sample import generate, stream
-    from model.train import load_model
 
-    model, identity = load_model(args.model)
-    data = TokenDataset(identity["config"]["data"])
-    check_tokenizer(identity, data)
+    model, data = _opened(args.model)
     tokenizer, eod = Tokenizer.from_str(data.tokenizer.decode()), data.description.eod
     prompt = [eod, *tokenizer.encode(args.prompt, add_special_tokens=False).ids]
     tokens = generate(model, prompt, args.max_tokens, args.temperature, args.top_k, args.top_p, args.seed, eod)
@@ -134,13 +137,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from model.data import TokenDataset
-    from model.evaluate import check_tokenizer
-    from model.train import load_model
-
-    model, identity = load_model(args.model)
-    data = TokenDataset(identity["config"]["data"])
-    check_tokenizer(identity, data)
+    model, data = _opened(args.model)
     model.save_pretrained(args.folder, data.tokenizer, data.description.eod)
     print(f"{args.folder}: lm-eval --model hf --model_args pretrained={args.folder} --tasks …")
     return 0

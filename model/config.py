@@ -89,7 +89,6 @@ class Config(BaseModel):
     """Further steps to checkpoint, and to keep."""
     log_every: int = 10
     """Steps between looks at the loss: each one makes a GPU wait."""
-    tensorboard: bool = False
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> Config:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import numpy as np
@@ -190,7 +189,8 @@ class TokenDataset:
             )
         if int(tokens.max()) >= self.description.vocabulary:
             raise DataError(
-                f"{self.path}: {name} holds token {tokens.max()}, the vocabulary is {self.description.vocabulary}"
+                f"{self.path}: {name} holds token {tokens.max()}, the vocabulary is {self.description.vocabulary}; "
+                "were the shards written by another tokenizer?"
             )
         return Documents(np.concatenate(ids), np.concatenate(domains), start, n_tokens, np.concatenate(sizes), tokens)
 
@@ -209,13 +209,9 @@ class TokenDataset:
         """Shares by domain; None: every document equally often. `mix`: `natural`, `dataset` or shares by domain."""
         if mix == "natural" or (mix == "dataset" and not self.description.mix):
             return None
-        shares = (
-            dict(self.description.mix if mix == "dataset" else mix)
-            if not isinstance(mix, str) or mix == "dataset"
-            else None
-        )
-        if shares is None:
+        if isinstance(mix, str) and mix != "dataset":
             raise DataError(f"mix is {mix!r}; allowed: natural, dataset, or a mapping from domain to share")
+        shares = self.description.mix if isinstance(mix, str) else mix
         available = {d for d, shards in self.description.splits.get("train", {}).items() if shards.tokens}
         if unknown := sorted(d for d, share in shares.items() if share > 0 and d not in available):
             raise DataError(
@@ -341,9 +337,6 @@ class LoaderState:
     """All that is needed to go on: the step whose batch comes next."""
 
     step: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"step": self.step}
 
 
 def batches(

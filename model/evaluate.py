@@ -123,7 +123,8 @@ def evaluate(
     """
     if data.description.vocabulary > model.shape.vocabulary:
         raise DataError(
-            f"{data.path}: vocabulary {data.description.vocabulary}, the model's is {model.shape.vocabulary}"
+            f"{data.path}: vocabulary {data.description.vocabulary}, the model's is {model.shape.vocabulary}; "
+            "tokenize the held-out text with the model's tokenizer"
         )
     documents, eod = data.split(split), data.description.eod
     chosen = np.argsort(documents.ids, kind="stable")

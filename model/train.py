@@ -142,7 +142,7 @@ class _Run:
         state |= {
             "identity": self.identity,
             "config": self.config.model_dump(mode="json"),
-            "loader": LoaderState(self.step).as_dict(),
+            "loader": {"step": self.step},
             "random": checkpoint.random_state(),
             "seconds": self.seconds,
             "recent": list(self.recent),
@@ -272,12 +272,6 @@ class _Run:
                 line = {"step": step, "tokens": step * plan.step_tokens, "loss": loss, "learning_rate": rate,
                         "gradient_norm": float(norm), "tokens_per_second": round(speed, 1), "mfu": mfu}  # fmt: skip
                 file.write(json.dumps(line) + "\n")
-        if self.config.tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            with SummaryWriter(str(self.folder / "tensorboard")) as writer:
-                writer.add_scalar("loss", losses[-1], tokens)
-                writer.add_scalar("learning_rate", pending[-1][3], tokens)
         if progress:
             left = (plan.steps - self.step) * plan.step_tokens / speed
             bar = "━" * (30 * self.step // plan.steps)

@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -332,7 +332,6 @@ class Transformer(nn.Module):
             "bos_token_id": eod, "eos_token_id": eod,
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / "shape.json").write_text(json.dumps(asdict(s), indent=2) + "\n")
         if tokenizer is not None:
             (folder / "tokenizer.json").write_bytes(tokenizer)
             added = {token["id"]: token["content"] for token in json.loads(tokenizer).get("added_tokens", [])}

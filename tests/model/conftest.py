@@ -13,8 +13,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthetic(tmp_path_factory.mktemp("shards") / "tokens", mix={"prose": 0.7, "numbers": 0.3})
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
+    """For the whole session, so that fixtures which train have it too: two threads on a busy machine wait for each other."""
     import torch
 
     torch.set_num_threads(1)

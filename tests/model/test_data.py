@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from model.data import DataError, LoaderState, Schedule, TokenDataset, batches
-from tests.model.shards import EOD, synthetic, write_shards
+from tests.model.shards import EOD, VOCABULARY, synthetic, write_shards
 
 
 @pytest.fixture
@@ -131,8 +132,28 @@ def test_another_tokenizer_is_refused(broken: Path) -> None:
 
 
 def test_token_beyond_the_vocabulary_is_refused(broken: Path) -> None:
-    edit(broken, vocabulary=100, eod=99)
-    with pytest.raises(DataError, match=r"eod|vocabulary"):
+    """Only the first token of one document is wrong: counts, ends and the tokenizer's hash all hold."""
+    file = broken / "train/prose-00001.parquet"
+    table = pq.read_table(file)
+    rows = table["tokens"].to_pylist()
+    rows[3][0] = VOCABULARY
+    column = table.schema.get_field_index("tokens")
+    pq.write_table(table.set_column(column, "tokens", pa.array(rows, table.schema.field(column).type)), file)
+    data = TokenDataset(broken)
+    with pytest.raises(DataError, match=rf"train holds token {VOCABULARY}, .* is {VOCABULARY}; .*tokenizer"):
+        data.split("train")
+    assert len(data.split("validation"))
+
+
+def test_an_end_of_document_outside_the_vocabulary_is_refused(broken: Path) -> None:
+    edit(broken, vocabulary=EOD)
+    with pytest.raises(DataError, match=rf"eod {EOD} lies outside the vocabulary of {EOD}"):
+        TokenDataset(broken)
+
+
+def test_documents_that_end_with_another_token_are_refused(broken: Path) -> None:
+    edit(broken, eod=EOD - 1)
+    with pytest.raises(DataError, match=rf"does not end with token {EOD - 1} \(eod\).*another tokenizer"):
         TokenDataset(broken).split("train")
 
 

@@ -17,8 +17,8 @@ from model.data import DataError, TokenDataset
 from model.evaluate import check_tokenizer, evaluate, evaluate_task, memorisation, score
 from model.sample import choose, generate, stream
 from model.train import load_model, train
-from model.transformer import Transformer
-from tests.model.shards import EOD, byte_tokenizer
+from model.transformer import Shape, Transformer
+from tests.model.shards import EOD, VOCABULARY, byte_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,6 @@ def test_evaluation_does_not_depend_on_batching_and_keeps_documents(
 
 def test_a_uniform_model_pays_log2_vocabulary_a_token(shards: Path) -> None:
     data = TokenDataset(shards)
-    from model.transformer import Shape
-
     result = evaluate(Transformer(Shape.named("60k", 257, 64, tied=False)), data)
     tokens, size = (np.sum(result.documents[c].to_numpy()) for c in ("n_tokens", "n_bytes"))
     assert tokens == size + len(result.documents)
@@ -89,6 +87,12 @@ def test_a_uniform_model_pays_log2_vocabulary_a_token(shards: Path) -> None:
 def test_another_tokenizer_is_refused(shards: Path) -> None:
     with pytest.raises(DataError, match="tokenize the held-out text"):
         check_tokenizer({"tokenizer_hash": "f" * 64}, TokenDataset(shards))
+
+
+def test_a_vocabulary_larger_than_the_model_s_is_refused(shards: Path) -> None:
+    small = Transformer(Shape.named("60k", VOCABULARY - 1, 64))
+    with pytest.raises(DataError, match=rf"vocabulary {VOCABULARY}, the model's is {VOCABULARY - 1}; tokenize"):
+        evaluate(small, TokenDataset(shards))
 
 
 def test_tasks_in_the_harness_format(model: Transformer, tmp_path: Path) -> None:
