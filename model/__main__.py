@@ -10,7 +10,7 @@ from typing import Any
 COMMANDS = {
     "ablate": ("model.ablate", "run the arms of an ablation, train, evaluate, report"),
     "evaluate": ("model.commands:evaluate", "bits per byte, tasks, memorisation of a trained model"),
-    "export": ("model.commands:export", "write a trained model as transformers and lm-eval read it"),
+    "export": ("model.commands:export", "write a trained model as transformers reads it (Qwen3ForCausalLM)"),
     "fit": ("model.fit", "fit a scaling law to a CSV of runs"),
     "mixture": ("model.mixture_command", "fit a mixture law to proxy runs"),
     "report": ("model.report", "write the report of an ablation anew"),

@@ -133,7 +133,7 @@ def _sample(args: argparse.Namespace) -> int:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a run's folder, or a checkpoint")
-    parser.add_argument("folder", type=Path, help="written as transformers and lm-eval read it")
+    parser.add_argument("folder", type=Path, help="written as transformers reads it (Qwen3ForCausalLM)")
 
 
 def _export(args: argparse.Namespace) -> int:

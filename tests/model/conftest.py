@@ -15,7 +15,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """For the whole session, so that fixtures which train have it too: two threads on a busy machine wait for each other."""
+    """For the whole session, so that fixtures which train have it too: on a busy machine two threads wait for each
+    other at every operation."""
     import torch
 
     torch.set_num_threads(1)

@@ -15,7 +15,7 @@ from model import checkpoint
 from model.checkpoint import CheckpointError
 from model.config import Config
 from model.data import DataError, TokenDataset
-from model.optimiser import build, scale_at
+from model.optimiser import build, learning_rate_rule, scale_at
 from model.train import DivergedError, load_model, train, wsd_points
 from model.transformer import Shape, Transformer
 from tests.model.shards import write_shards
@@ -152,6 +152,11 @@ def test_schedules_warm_up_and_come_down() -> None:
     assert cosine == pytest.approx([0.5, 1.0, 0.55, 0.1])
     wsd = [scale_at(t, 1000, 100, "wsd", 0.2, 0.0) for t in (50, 100, 800, 900, 1000)]
     assert wsd == pytest.approx([0.5, 1.0, 1.0, 0.5, 0.0])
+
+
+def test_the_rate_follows_the_step_law_and_is_held_for_small_models() -> None:
+    assert learning_rate_rule(1_073_741_824, 10**11) == pytest.approx(1.79 * 2 ** (30 * -0.713) * 10 ** (11 * 0.307))
+    assert [learning_rate_rule(n, 10**6) for n in (60_000, 250_000)] == [5e-3, 5e-3]
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
