@@ -32,6 +32,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name → (what it does, its module)."""
 
 
+ASKED_WRONGLY = {
+    "InputError", "MissingColumnError", "MixError", "OutputError", "RecipeError", "UnhiddenStoreError", "UsageError",
+}  # fmt: skip
+FAILED = {"AssertionError", "ModelError", "OSError", "StageError", "WorkerLostError"}
+"""Errors by name, so that nothing heavy is imported to tell them apart."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit status: 0 done, 1 failed, 2 called wrongly."""
     arguments = sys.argv[1:] if arguments is None else arguments

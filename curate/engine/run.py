@@ -269,6 +269,8 @@ class _Runner:
         try:
             outcome = stage.run(documents, context)
         except ValueError as error:
+            if type(error) is not ValueError:
+                raise
             raise StageError(f"stage {stage.label}: {error}") from error
         verdicts = cast(FileCollection | None, outcome.verdicts)
         columns = cast(FileCollection | None, outcome.columns)
