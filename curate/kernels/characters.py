@@ -37,6 +37,7 @@ PLAIN = 1 << 19  # ASCII letters and digits: never a place to split
 INNER = 1 << 20  # may split a word that it stands in
 CONTROL = 1 << 21  # category Cc, but for tab and line breaks, and noncharacters
 PRIVATE = 1 << 22  # category Co
+UNSPACED = 1 << 23  # letters and marks of scripts that put no space between words
 
 N_CODE_POINTS = 0x110000
 
@@ -77,6 +78,12 @@ _LATE = (
 _SYMBOL = (
     "0-8 B-1F 21-2F 3A-40 5B-60 7B-9F AB B4 BB 2013-2014 2019 201C-201E 2026 2236 2501 25BA 3001-3002 3008-300D "
     "3010-3011 FF01 FF05 FF08-FF09 FF0C FF0E FF11 FF1A-FF1B FF1F FF5E"
+)
+
+# Han, kana, Thai, Lao, Burmese, Khmer.
+_UNSPACED = (
+    "3005-3007 3041-309F 30A1-30FA 30FC-30FF 31F0-31FF 3400-4DBF 4E00-9FFF F900-FAFF FF66-FF9F 20000-323AF "
+    "E01-E3A E40-E4E E81-EDF 1000-103F 1050-109F A9E0-A9FE AA60-AA7F 1780-17D3"
 )
 
 _PUNCT = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪"
@@ -124,6 +131,7 @@ def character_classes() -> NDArray[np.uint32]:
     table[_ranges(_TERMINAL)] |= TERMINAL | SENTENCE_END | SYMBOL
     table[_ranges(_LATE)] &= ~np.uint32(SENTENCE_END)
     table[_ranges(_SYMBOL)] |= SYMBOL
+    table[_ranges(_UNSPACED)] |= UNSPACED
     icons = (table & ICON) != 0
     table[_ranges("9-D 85")] &= ~np.uint32(CONTROL)
     table[_ranges("E000-F8FF F0000-FFFFD 100000-10FFFD")] |= PRIVATE

@@ -16,7 +16,7 @@ from curate.kernels.characters import character_classes
 from curate.kernels.lines import fineweb_counts, gopher_counts, long_lines
 from curate.kernels.outliers import dirty_characters, reference_table, word_divergence
 from curate.kernels.repetition import repetition
-from curate.kernels.words import english_tables, find_words
+from curate.kernels.words import describe, english_tables, find_words
 
 
 def compile_kernels() -> None:
@@ -27,6 +27,7 @@ def compile_kernels() -> None:
     classes, special = character_classes(), english_tables()
     w = find_words(data, offsets, classes, special)
     first, last = w.first[:-1], w.first[1:]
+    describe(data, w.start, w.length, classes, w.characters, w.hashes, w.flags)
     repetition(data, begin, end, first, last, w.characters, w.hashes, classes)
     gopher_counts(data, begin, end, first, last, w.characters, w.hashes, w.flags, w.hashes[:1], classes)
     fineweb_counts(data, begin, end, 30, classes)

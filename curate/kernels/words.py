@@ -28,6 +28,7 @@ HAS_LETTER = 2  # has an alphabetic character
 ENDS_SENTENCE = 4  # is a sentence-final mark
 IS_PUNCTUATION = 8  # has punctuation alone (category P)
 AFTER_GAP = 16  # follows whitespace other than one plain space
+UNSPACED = 32  # has a character of a script that puts no space between words: may be several (curate.stages.words)
 
 _NONE = np.uint32(0)
 _SEEN = 64
@@ -222,7 +223,37 @@ def _flags(points, low, high, classes):  # type: ignore[no-untyped-def]
         flags |= ENDS_SENTENCE
     if all_of & c.PUNCTUATION:
         flags |= IS_PUNCTUATION
+    if any_of & c.UNSPACED and high - low > 1:
+        flags |= UNSPACED
     return flags
+
+
+@kernel
+def describe(data, start, length, classes, characters, hashes, flags):  # type: ignore[no-untyped-def]
+    """Fills the last three arrays for the words data[start[i]:start[i] + length[i]] that were cut elsewhere; whether
+    a word follows a gap is left open."""
+    for word in range(len(start)):
+        position, stop = start[word], start[word] + length[word]
+        hashes[word] = hash_range(data, position, stop)
+        any_of, all_of = _NONE, ~_NONE
+        symbols_only = True
+        count = 0
+        while position < stop:
+            point, size = decode(data, position, stop)
+            mask = classes[point]
+            any_of |= mask
+            all_of &= mask
+            if not mask & c.SYMBOL:
+                symbols_only = False
+            position += size
+            count += 1
+        characters[word] = count
+        flags[word] = (
+            (0 if symbols_only else NON_SYMBOL)
+            | (HAS_LETTER if any_of & c.LETTER else 0)
+            | (ENDS_SENTENCE if count == 1 and any_of & c.SENTENCE_END else 0)
+            | (IS_PUNCTUATION if all_of & c.PUNCTUATION else 0)
+        )
 
 
 @kernel

@@ -3,6 +3,7 @@
     words = words_of(batch, shared)
     words.hashes[words.first[d] : words.last[d]]    the 64-bit hashes of the words of document d, in order
 
+A run of Chinese, Japanese, Thai, Lao, Khmer or Burmese is split into its words by curate.stages.unspaced.
 Positions are bytes in `words.data`, the UTF-8 of the column's rows that the batch was made of.
 """
 
@@ -16,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.kernels.characters import character_classes
-from curate.kernels.words import english_tables, find_words
+from curate.kernels.words import UNSPACED, WordArrays, english_tables, find_words
 from curate.stage import Shared
+from curate.stages.unspaced import split_unspaced
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ def words_of(batch: pa.RecordBatch, shared: Shared, column: str = "text") -> Wor
 def _find(texts: pa.Array) -> Words:
     data, offsets = utf8_buffers(texts)
     first, start, length, characters, hashes, flags = find_words(data, offsets, character_classes(), english_tables())
+    found = WordArrays(first, start, length, characters, hashes, flags)
+    if np.any(flags & UNSPACED):
+        found = split_unspaced(data, found)
+    first, start, length, characters, hashes, flags = found
     return Words(data, offsets[:-1], offsets[1:], first[:-1], first[1:], start, length, characters, hashes, flags)
 
 

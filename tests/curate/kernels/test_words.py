@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from curate.kernels.characters import character_classes
 from curate.kernels.english import special_words
 from curate.kernels.hashing import hash_bytes, hash_range
-from curate.kernels.words import AFTER_GAP, HAS_LETTER, IS_PUNCTUATION, NON_SYMBOL, english_tables, find_words
+from curate.kernels.words import (
+    AFTER_GAP,
+    ENDS_SENTENCE,
+    HAS_LETTER,
+    IS_PUNCTUATION,
+    NON_SYMBOL,
+    english_tables,
+    find_words,
+)
 from curate.stage import Shared
+from curate.stages.unspaced import split_unspaced
 from curate.stages.words import Words, words_of
 
 CHARACTERS = st.one_of(
@@ -54,8 +63,11 @@ def spacy_words():
 @example("http://www.example.com/a_(b)?c=d, (www.example.org). me@example.com")
 def test_words_are_those_of_spacy(spacy_words, text):
     """But for one thing: spaCy lets an emoticon that is spread over a single space keep its neighbours apart."""
-    text = text.replace(" ", "\t")
-    assert found(text)[1][0] == spacy_words(text)
+    data = text.replace(" ", "\t").encode()
+    offsets = np.array([0, len(data)], dtype=np.int64)
+    w = find_words(np.frombuffer(data, dtype=np.uint8), offsets, character_classes(), english_tables())
+    spans = [data[a : a + n].decode() for a, n in zip(w.start, w.length, strict=True)]
+    assert spans == spacy_words(data.decode())
 
 
 @settings(max_examples=300, deadline=None)
@@ -127,3 +139,47 @@ def test_the_hash_is_the_same_in_python_and_in_the_kernel():
     data = np.frombuffer("häsh".encode(), dtype=np.uint8)
     assert int(hash_range(data, 0, len(data))) == hash_bytes("häsh".encode())
     assert hash_bytes(b"the") == 0xCB3FF435B889FB31
+
+
+def test_scripts_without_spaces_are_cut_into_words():
+    _, spans = found(
+        "我们今天去北京大学😀学习。",
+        "plain",
+        None,
+        "see 東京tower ok",
+        "日本語の文章を単語に分けます。",
+        "ภาษาไทยไม่มีช่องว่าง",
+        "ພາສາລາວ",
+        "ភាសាខ្មែរមិនមាន",
+        "မြန်မာစကား",
+    )
+    assert spans[:5] == [
+        ["我们", "今天", "去", "北京", "大学", "😀", "学习", "。"],
+        ["plain"],
+        [],
+        ["see", "東京", "tower", "ok"],
+        ["日本語", "の", "文章", "を", "単語", "に", "分け", "ます", "。"],
+    ]
+    assert [len(document) for document in spans[5:]] == [5, 2, 3, 2]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(st.sampled_from("我们北京大学の日本語ไม่มีช่องລາວខ្មែရန်မာ𠀀😀。ab1 \n"), max_size=30), max_size=5))
+def test_words_without_spaces_do_not_depend_on_the_batch(texts):
+    words, together = found(*texts)
+    assert together == [found(text)[1][0] for text in texts]
+    flat = [word for document in together for word in document]
+    assert [hash_bytes(word.encode()) for word in flat] == words.hashes.tolist()
+    assert [len(word) for word in flat] == words.characters.tolist()
+    assert [word == "。" for word in flat] == [bool(flag & ENDS_SENTENCE) for flag in words.flags]
+    assert ["".join(text.split()) for text in texts] == ["".join(document) for document in together]
+
+
+def test_a_run_that_is_no_utf8_stays_whole():
+    url = b"www.example.com/\xe6\x97\xa5\xff\xe6\x9c\xac"
+    data = "日本語 今天去 ".encode() + url
+    raw = np.frombuffer(data, dtype=np.uint8)
+    offsets = np.array([0, len(data)], dtype=np.int64)
+    cut = split_unspaced(raw, find_words(raw, offsets, character_classes(), english_tables()))
+    spans = [data[a : a + n] for a, n in zip(cut.start, cut.length, strict=True)]
+    assert spans == ["日本語".encode(), "今天".encode(), "去".encode(), url]

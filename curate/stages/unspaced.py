@@ -1,0 +1,81 @@
+"""Words of scripts that put no space between them: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+
+The word kernel marks the runs that have such characters; these alone are cut again, by ICU's dictionaries, so a
+text without them pays for one look at its words' flags. Runs are cut each on its own: the words of a document do
+not depend on its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.kernels.characters import character_classes
+from curate.kernels.words import AFTER_GAP, UNSPACED, WordArrays, describe
+
+CHUNK_BYTES = 1 << 18
+"""Runs are handed to ICU joined by line breaks, this much at a time: what it costs to start is then spread thin."""
+
+
+def split_unspaced(data: NDArray[np.uint8], words: WordArrays) -> WordArrays:
+    """The words of a batch, with those that are marked UNSPACED cut into several.
+
+    A marked word whose bytes are no UTF-8 stays whole.
+    """
+    marked = np.flatnonzero(words.flags & UNSPACED)
+    pieces = np.ones(len(words.start), dtype=np.int64)
+    starts: list[NDArray[np.int64]] = []
+    for chunk in _chunks(marked, words.length):
+        counts, begins = _cut(data, words.start[chunk], words.length[chunk].astype(np.int64))
+        pieces[chunk] = counts
+        starts.append(begins)
+    place = np.concatenate([[0], np.cumsum(pieces)])  # where the pieces of each word go
+    origin = np.repeat(np.arange(len(pieces)), pieces)
+    start, length = words.start[origin], words.length[origin]
+    characters, hashes, flags = words.characters[origin], words.hashes[origin], words.flags[origin]
+
+    cut = np.flatnonzero((words.flags[origin] & UNSPACED) != 0)
+    start[cut] = np.concatenate(starts)
+    stop = words.start[origin[cut]] + words.length[origin[cut]]
+    followed = np.flatnonzero(origin[cut][:-1] == origin[cut][1:])  # by a piece of the same word
+    stop[followed] = start[cut][followed + 1]
+    length[cut] = (stop - start[cut]).astype(np.int32)
+    fresh = np.empty(len(cut), np.int32), np.empty(len(cut), np.uint64), np.empty(len(cut), np.uint8)
+    describe(data, start[cut], length[cut], character_classes(), *fresh)
+    leads = np.concatenate([[True], origin[cut][1:] != origin[cut][:-1]])
+    gap = np.where(leads, flags[cut] & AFTER_GAP, 0).astype(np.uint8)
+    characters[cut], hashes[cut], flags[cut] = fresh[0], fresh[1], fresh[2] | gap
+    return WordArrays(place[words.first], start, length, characters, hashes, flags)
+
+
+def _chunks(marked: NDArray[np.int64], length: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
+    """The marked words in order, by the part of the batch's bytes that they end in."""
+    part = np.cumsum(length[marked], dtype=np.int64) // CHUNK_BYTES
+    yield from np.split(marked, np.flatnonzero(np.diff(part)) + 1)
+
+
+def _cut(
+    data: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many pieces each run has, and where in the data they begin."""
+    from icu4py.breakers import WordBreaker
+
+    runs = [data[a : a + n].tobytes() for a, n in zip(start, length, strict=True)]
+    try:
+        text = b"\n".join(runs).decode()
+    except UnicodeDecodeError:
+        if len(runs) == 1:
+            return np.ones(1, dtype=np.int64), start
+        alone = [_cut(data, start[i : i + 1], length[i : i + 1]) for i in range(len(runs))]
+        return np.concatenate([counts for counts, _ in alone]), np.concatenate([begins for _, begins in alone])
+    # Lengths of the pieces rather than their places, which ICU counts in UTF-16.
+    sizes = np.fromiter(map(len, WordBreaker(text, "en")), dtype=np.int64)
+    joined = np.frombuffer(text.encode(), dtype=np.uint8)
+    byte_of = np.flatnonzero((joined & 0xC0) != 0x80)  # of each character
+    begins = byte_of[np.cumsum(sizes) - sizes]
+    begins = begins[joined[begins] != ord("\n")]
+    run_begins = np.cumsum(length + 1) - (length + 1)
+    run = np.searchsorted(run_begins, begins, side="right") - 1
+    return np.bincount(run, minlength=len(runs)), start[run] + begins - run_begins[run]
