@@ -159,6 +159,15 @@ def load(path: str | Path, settings: Sequence[str] = (), output: str | None = No
     return _recipe(raw, str(path))
 
 
+def load_resolved(text: str, name: str) -> Recipe:
+    """The recipe that a run's folder keeps, given as text. RecipeError if it cannot be read here, for want of a
+    stage or of a file that it names."""
+    raw = _parse(text, name)
+    if not isinstance(raw, _Mapping):
+        raise RecipeError(f"{name}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
+    return _recipe(raw, name)
+
+
 def _read(path: Path) -> _Mapping:
     try:
         text = path.read_text(encoding="utf-8")

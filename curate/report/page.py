@@ -10,7 +10,9 @@ import jinja2
 import yaml
 
 from curate.engine.store import Store
+from curate.recipe import RecipeError, load_resolved
 from curate.report import sections
+from curate.report.calibration import calibration
 from curate.report.duplicates import duplicates, has_clusters
 
 TEMPLATE = "report.html.j2"
@@ -25,7 +27,13 @@ def write_report(run: str) -> None:
 def render(store: Store) -> str:
     """The page."""
     manifest = store.read_json("manifest.json")
-    recipe = yaml.safe_load(store.read_bytes("recipe.yaml"))
+    text = store.read_bytes("recipe.yaml").decode()
+    recipe = yaml.safe_load(text)
+    try:
+        rules = calibration(store, load_resolved(text, "recipe.yaml"), sections.MAX_ROWS)
+        no_rules = "No rule with a number for a threshold has measured a document."
+    except RecipeError as error:
+        rules, no_rules = [], f"The run's recipe cannot be loaded here: {error}"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("curate.report", "."),
         autoescape=True,
@@ -38,7 +46,7 @@ def render(store: Store) -> str:
     context: dict[str, Any] = {
         "manifest": manifest,
         "recipe": recipe,
-        "recipe_text": store.read_bytes("recipe.yaml").decode(),
+        "recipe_text": text,
         "funnel": sections.funnel(manifest, recipe),
         "reasons": sections.reasons(store, manifest),
         "skipped": sorted(manifest["counts"]["skipped"].items(), key=lambda item: -item[1]),
@@ -49,6 +57,8 @@ def render(store: Store) -> str:
         "summaries": [phase for phase in manifest["phases"] if phase.get("summary") and not has_clusters(phase)],
         "duplicates": duplicates(store, manifest),
         "truth": store.read_json("truth_score.json") if store.exists("truth_score.json") else None,
+        "calibration": rules,
+        "no_rules": no_rules,
         "distributions": sections.distributions(store, recipe),
     }
     return environment.get_template(TEMPLATE).render(context)

@@ -1,8 +1,9 @@
 """Words of scripts that put no space between them: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
 
 The word kernel marks the runs that have such characters; these alone are cut again, by ICU's dictionaries, so a
-text without them pays for one look at its words' flags. Runs are cut each on its own: the words of a document do
-not depend on its neighbours in the batch.
+text without them pays for one look at its words' flags. A name in Chinese on an English page stays one word, as
+for datatrove's English filters: runs are cut in documents that such scripts make a good part of. Each run is cut on
+its own, so the words of a document do not depend on its neighbours in the batch.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ from numpy.typing import NDArray
 from curate.kernels.characters import character_classes
 from curate.kernels.words import AFTER_GAP, UNSPACED, WordArrays, describe
 
+MIN_SHARE = 0.25
+"""Share of the bytes of a document's words that lie in marked runs, from which on they are cut: set by hand."""
 CHUNK_BYTES = 1 << 18
 """Runs are handed to ICU joined by line breaks, this much at a time: what it costs to start is then spread thin."""
 
 
 def split_unspaced(data: NDArray[np.uint8], words: WordArrays) -> WordArrays:
-    """The words of a batch, with those that are marked UNSPACED cut into several.
-
-    A marked word whose bytes are no UTF-8 stays whole.
+    """The words of a batch, with those that are marked UNSPACED cut into several where a document is of such a
+    script. A marked word whose bytes are no UTF-8 stays whole.
     """
-    marked = np.flatnonzero(words.flags & UNSPACED)
+    marks = (words.flags & UNSPACED) != 0
+    marked_bytes, all_bytes = (np.concatenate([[0], np.cumsum(n, dtype=np.int64)])[words.first]
+                               for n in (words.length * marks, words.length))  # fmt: skip
+    of_script = np.diff(marked_bytes) >= MIN_SHARE * np.diff(all_bytes)
+    marks &= np.repeat(of_script, np.diff(words.first))
+    marked = np.flatnonzero(marks)
+    if not len(marked):
+        return words
     pieces = np.ones(len(words.start), dtype=np.int64)
     starts: list[NDArray[np.int64]] = []
     for chunk in _chunks(marked, words.length):
@@ -36,7 +45,7 @@ def split_unspaced(data: NDArray[np.uint8], words: WordArrays) -> WordArrays:
     start, length = words.start[origin], words.length[origin]
     characters, hashes, flags = words.characters[origin], words.hashes[origin], words.flags[origin]
 
-    cut = np.flatnonzero((words.flags[origin] & UNSPACED) != 0)
+    cut = np.flatnonzero(marks[origin])
     start[cut] = np.concatenate(starts)
     stop = words.start[origin[cut]] + words.length[origin[cut]]
     followed = np.flatnonzero(origin[cut][:-1] == origin[cut][1:])  # by a piece of the same word

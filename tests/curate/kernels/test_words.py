@@ -161,6 +161,7 @@ def test_scripts_without_spaces_are_cut_into_words():
         ["日本語", "の", "文章", "を", "単語", "に", "分け", "ます", "。"],
     ]
     assert [len(document) for document in spans[5:]] == [5, 2, 3, 2]
+    assert found("an English page that names 北京大学 once among its many other words")[1][0][5] == "北京大学"
 
 
 @settings(max_examples=200, deadline=None)
