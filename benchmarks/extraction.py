@@ -1,9 +1,9 @@
 """Extraction measured: word-F1, fidelity and cost of our engine beside trafilatura, Resiliparse, readability, jusText.
 
-    python -m benchmarks.extraction --data ../shared/data [--pages 300] [--json FILE]
+    python -m benchmarks.extraction --data ../shared/data [--pages 15] [--sets wcxb llm_webkit] [--folds FILE]
 
-All engines see the same pages in one process. Our engine is scored by cross-validation: each page by a model that
-has seen no page of its registrable domain (the five models are trained first). Cost is CPU time, in one run.
+All engines see the same pages. Our engine is scored by cross-validation: each page by a model that has seen no page
+of its registrable domain (the five models are trained first, or read from `--folds`). Cost is CPU time.
 """
 
 from __future__ import annotations
@@ -16,40 +16,50 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from classifiers.blocks import fold_models
-from classifiers.blocks_data import GoldPage, Source, benchmark_sources, crawl_sources, prepare, words_of
+from classifiers.blocks_data import (
+    CRAWL_SETS,
+    FOLDS,
+    Source,
+    benchmark_sources,
+    crawl_sources,
+    fold_of,
+    prepare,
+    words_of,
+)
+from curate.kernels.trees import Trees
 from curate.stages.extract.blocks import extract_blocks
 from curate.stages.extract.engines import Options, resiliparse, trafilatura
 
-TextOf = Callable[[Source, GoldPage], str]
+TextOf = Callable[[Source], str]
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 _CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def engines(models: Sequence[Any]) -> dict[str, TextOf]:
-    """Every engine that is installed, by the name it has in the table."""
+def engines(folds: Callable[[], Sequence[Trees]]) -> dict[str, TextOf]:
+    """Every engine that is installed, by the name it has in the table. Models are asked for when they are needed."""
 
-    def ours(source: Source, page: GoldPage) -> str:
-        return extract_blocks(source.html, Options(), models[page.fold]).text
+    def ours(source: Source) -> str:
+        return extract_blocks(source.html, Options(), folds()[fold_of(source.domain)]).text
 
-    def rules(favor: Any, source: Source, page: GoldPage) -> str:
+    def rules(favor: Any, source: Source) -> str:
         return trafilatura(source.html, source.url, Options(favor=favor)).text
 
     found: dict[str, TextOf] = {"blocks": ours}
     for favor, name in (("balanced", "default"), ("fast", "fast"), ("precision", "precision"), ("recall", "recall")):
         found[f"trafilatura {name}"] = partial(rules, favor)
-    found["resiliparse"] = lambda source, page: resiliparse(source.html, source.url, Options()).text
+    found["resiliparse"] = lambda source: resiliparse(source.html, source.url, Options()).text
     try:
         from readability import Document
 
-        found["readability"] = lambda source, page: entities.unescape(
+        found["readability"] = lambda source: entities.unescape(
             re.sub(r"<[^>]+>", " ", Document(source.html).summary())
         )
     except ImportError:
@@ -58,7 +68,7 @@ def engines(models: Sequence[Any]) -> dict[str, TextOf]:
         import justext
 
         stop_words = justext.get_stoplist("English")
-        found["jusText"] = lambda source, page: "\n".join(
+        found["jusText"] = lambda source: "\n".join(
             part.text for part in justext.justext(source.html.encode(), stop_words) if not part.is_boilerplate
         )
     except ImportError:
@@ -90,16 +100,17 @@ def code_kept(text: str, gold: str) -> tuple[int, int]:
     return sum(block in text for block in wanted), len(wanted)
 
 
-def measure(name: str, text_of: TextOf, sources: Sequence[Source], pages: Sequence[GoldPage]) -> dict[str, Any]:
+def measure(name: str, text_of: TextOf, sources: Sequence[Source]) -> dict[str, Any]:
     """One engine over all pages."""
     groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     milliseconds, worst = [], []
     formulas, code = [0, 0], [0, 0]
-    for source, page in zip(sources, pages, strict=True):
+    text_of(sources[0])  # loads what is loaded once
+    for source in sources:
         started = time.process_time()
-        text = text_of(source, page)
+        text = text_of(source)
         milliseconds.append((time.process_time() - started) * 1e3)
-        found = agreement(text, page.gold)
+        found = agreement(text, words_of(source.gold))
         if source.collection == "wcxb":
             groups["all"].append(found)
             groups[source.kind].append(found)
@@ -125,25 +136,55 @@ def measure(name: str, text_of: TextOf, sources: Sequence[Source], pages: Sequen
     }
 
 
+def sample(sources: Iterable[Source], pages: int | None) -> list[Source]:
+    """At most so many pages of each page type, and of each language of the crawl, drawn by a fixed seed."""
+    groups: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        groups[source.kind if source.collection == "wcxb" else f"crawl {source.language}"].append(source)
+    if pages is None:
+        return [source for group in groups.values() for source in group]
+    draw = random.Random(0)
+    return [source for group in groups.values() for source in draw.sample(group, min(pages, len(group)))]
+
+
+def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[Trees]]:
+    """The models of the folds: read from `path` if it is there, else trained (and written to it)."""
+
+    @cache
+    def folds() -> Sequence[Trees]:
+        if path and path.exists():
+            with np.load(path) as arrays:
+                return [Trees(*(arrays[f"{fold}_{name}"] for name in Trees._fields)) for fold in range(FOLDS)]
+        models = fold_models([prepare(source) for source in (*benchmark_sources(data), *crawl_sources(data))])
+        if path:
+            named = {
+                f"{fold}_{name}": array for fold, model in enumerate(models) for name, array in model._asdict().items()
+            }
+            np.savez(path, **named)
+        return models
+
+    return folds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--pages", type=int, help="measure only this many pages, drawn by a fixed seed")
+    parser.add_argument("--pages", type=int, help="at most so many of each page type and language, by a fixed seed")
+    parser.add_argument("--sets", nargs="*", default=["wcxb", *CRAWL_SETS], help="only these collections")
     parser.add_argument("--engines", nargs="*", help="only these")
+    parser.add_argument("--folds", type=Path, help="an .npz of the fold models: read if there, else written")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(arguments)
-    sources = [*benchmark_sources(args.data), *crawl_sources(args.data)]
-    pages = [prepare(source) for source in sources]
-    known = engines(fold_models(pages))
-    chosen = sorted(random.Random(0).sample(range(len(pages)), args.pages)) if args.pages else range(len(pages))
-    sources, pages = [sources[i] for i in chosen], [pages[i] for i in chosen]
-    known["blocks"](sources[0], pages[0])
+    found = [*(benchmark_sources(args.data) if "wcxb" in args.sets else ())]
+    found += crawl_sources(args.data, [name for name in args.sets if name != "wcxb"])
+    sources = sample(found, args.pages)
+    known = engines(cached_folds(args.folds, args.data))
     results = []
     for name, text_of in known.items():
         if args.engines and name not in args.engines:
             continue
-        result = measure(name, text_of, sources, pages)
+        result = measure(name, text_of, sources)
         results.append(result)
         f1, precision, recall = result["f1_precision_recall"]["all"]
         kinds = " ".join(f"{k} {v[0]:.3f}" for k, v in sorted(result["f1_precision_recall"].items()) if k != "all")

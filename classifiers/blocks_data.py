@@ -68,11 +68,16 @@ class GoldPage:
 
     @property
     def fold(self) -> int:
-        return zlib.crc32(self.domain.encode()) % FOLDS
+        return fold_of(self.domain)
 
     def f1(self, keep: npt.NDArray[np.bool_]) -> float:
         """Word-F1 of the chosen blocks."""
         return word_f1([word for b in np.flatnonzero(keep) for word in self.words[b]], self.gold)
+
+
+def fold_of(domain: str) -> int:
+    """The fold in which the pages of a registrable domain are scored, not trained on."""
+    return zlib.crc32(domain.encode()) % FOLDS
 
 
 def words_of(text: str) -> list[str]:
