@@ -71,17 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
 def exit_status(error: Exception) -> int | None:
     """2 for what the user asked wrongly, 1 for a run that failed, None for what is no answer but a fault of ours."""
     named = {type_.__name__ for type_ in type(error).__mro__}
-    if named & {
-        "RecipeError",
-        "UsageError",
-        "InputError",
-        "MissingColumnError",
-        "MixError",
-        "OutputError",
-        "UnhiddenStoreError",
-    }:
+    if named & ASKED_WRONGLY:
         return 2
-    if named & {"WorkerLostError", "StageError", "OSError", "AssertionError", "ModelError"}:
+    if named & FAILED:
         return 1
     return None
 
