@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 ASKED_WRONGLY = {
     "InputError", "MissingColumnError", "MixError", "OutputError", "RecipeError", "UnhiddenStoreError", "UsageError",
 }  # fmt: skip
-FAILED = {"AssertionError", "ModelError", "OSError", "StageError", "WorkerLostError"}
+FAILED = {"AssertionError", "ModelError", "NothingLeftError", "OSError", "StageError", "WorkerLostError"}
 """Errors by name, so that nothing heavy is imported to tell them apart."""
 
 

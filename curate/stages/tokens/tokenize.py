@@ -51,6 +51,10 @@ CLUSTER_WEIGHTS: Mapping[str, Callable[[float], float]] = {
 READS = ("id", "url", "text", "domain", "cluster", "cluster_size")
 
 
+class NothingLeftError(ValueError):
+    """There is no document to tokenize."""
+
+
 class TokenizeParameters(StageParameters):
     """Parameters of `tokenize`."""
 
@@ -105,7 +109,7 @@ class Tokenize(GlobalStage):
         counted = documents.map("count", partial(_count, parameters=p, cluster_weight=weight), columns=columns)
         available = _sum_by_file(counted, "bytes")
         if not available:
-            raise ValueError(f"{self.label}: no documents are left to tokenize; loosen the filters before it")
+            raise NothingLeftError(f"{self.label}: no documents are left to tokenize; loosen the filters before it")
         tokenizer = self._tokenizer(documents, columns, available)
         encoder = tokenizers_bpe.Encoder(tokenizer)
         dtype = token_type(encoder.vocabulary) if p.dtype == "auto" else pa.type_for_alias(p.dtype)
