@@ -1,7 +1,7 @@
 """`python -m classifiers COMMAND NAME`: builds, trains, evaluates, calibrates or describes one bundled model.
 
-Each model is a module of this package with a function for every command that it knows (`train`, `evaluate`, …)
-and `add_arguments(parser)`.
+A fastText model is a spec (`classifiers/specs/NAME.yaml`), which `classifiers.toolkit` knows what to do with. The
+extractor's model is a module of its own, with a function for every command that it knows.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 MODULES = {"blocks": "classifiers.blocks"}
-"""What the command line calls a model → its module."""
+"""Models that are no fastText classifiers → their module."""
+SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.yaml"))
 COMMANDS = ("build", "train", "evaluate", "calibrate", "card")
 
 
@@ -21,8 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m classifiers", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("name", choices=sorted(MODULES))
+    parser.add_argument("name", choices=sorted([*MODULES, *SPECS]))
     chosen, rest = parser.parse_known_args(given)
+    if chosen.name in SPECS:
+        return _fasttext(chosen.command, chosen.name, rest)
     module = importlib.import_module(MODULES[chosen.name])
     command = getattr(module, chosen.command, None)
     if command is None:
@@ -34,6 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(command(options.parse_args(rest)))
     except FileNotFoundError as error:
         print(f"{chosen.command} {chosen.name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _fasttext(command: str, name: str, rest: Sequence[str]) -> int:
+    from classifiers import toolkit
+
+    options = argparse.ArgumentParser(prog=f"python -m classifiers {command} {name}")
+    toolkit.add_arguments(options)
+    try:
+        return toolkit.run_command(command, name, options.parse_args(rest))
+    except (FileNotFoundError, toolkit.ModelError) as error:
+        print(f"{command} {name}: {error}", file=sys.stderr)
         return 1
 
 

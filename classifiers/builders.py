@@ -1,0 +1,205 @@
+"""What each model is trained on: labelled texts in, `Example`s with that model's labels out."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from classifiers.corpora import Example, crawl_pages, json_lines, reliable_sites, short_texts, site
+
+Builder = Callable[[Path, Path], list[Example]]
+"""(data folder, cache folder) → examples."""
+
+MIN_CHARACTERS = 200
+
+SET_DOMAINS = {
+    "httpd_manual": "code_documentation",
+    "javadoc_jhove": "code_documentation",
+    "ipython_doc": "code_documentation",
+    "w3c_i18n": "code_documentation",
+    "recipe_scrapers": "recipes",
+    "fundus": "news",
+    "newspaper": "news",
+    "goose3": "news",
+    "gne_chinese": "news",
+    "chinese_wced": "news",
+    "htmldate_extra": "blog",
+    "product_extraction": "shopping",
+    "webstruct": "company",
+    "udhr_html": "legal",
+    "archive_query_log": "search_results",
+    "spam_seo": "spam",
+}
+"""Source set → domain, where a set is of one kind."""
+LABEL_DOMAINS = {
+    "product": "shopping",
+    "forum": "forum",
+    "documentation": "code_documentation",
+    "serp": "search_results",
+    "listing": "listing",
+    "error": "error",
+    "soft404": "error",
+    "spam": "spam",
+    "adult": "adult",
+    "math": "academic",
+    "code": "code_documentation",
+}
+"""Page label → domain; stronger than the set's."""
+
+
+def _pages(data: Path, cache: Path) -> list[dict[str, Any]]:
+    return [page for page in crawl_pages(data, cache) if len(page["text"]) >= MIN_CHARACTERS]
+
+
+def _example(page: dict[str, Any], label: str) -> Example:
+    language = page.get("language") or page.get("html_lang") or ""
+    return Example(page["text"], label, site(page["url"]), page["set"], page["label"] or "", str(language)[:2].lower())
+
+
+def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
+    """Positives: pages of sites that Wikipedia's editors trust or cite, other than search pages, listings and errors of
+    theirs. Negatives: the other pages. Wikipedia's own text is no positive: what it cites is."""
+    good, _ = reliable_sites(data)
+    no_reference = {"serp", "error", "soft404", "listing", "spam", "adult"}
+    examples = []
+    for page in _pages(data, cache):
+        home = site(page["url"])
+        if home in ("wikipedia.org", "wikimedia.org") or home.endswith(".example"):
+            continue
+        cited = home in good and page["label"] not in no_reference
+        if cited or home not in good:
+            examples.append(_example(page, "cited" if cited else "other"))
+    return examples
+
+
+def instruction_like(data: Path, cache: Path) -> list[Example]:
+    """DCLM's idea (Li et al. 2024, §4.4) from what is at hand: positives are questions with answers, explanations and
+    how-tos (benchmark questions joined to their answers, documentation, recipes, forums); negatives the other pages."""
+    explaining = {"documentation", "forum", "math", "code"}
+    examples = [
+        _example(page, "explains" if page["label"] in explaining or page["set"] == "recipe_scrapers" else "other")
+        for page in _pages(data, cache)
+    ]
+    for name in ("gsm8k", "boolq", "arc_easy", "arc_challenge", "openbook_qa", "siqa"):
+        rows = list(json_lines(data / "benchmarks" / f"{name}.jsonl.gz"))[:300]
+        examples += [
+            Example(f"{row['text']}\n{row.get('answer') or ''}", "explains", f"benchmark:{name}:{i}", name)
+            for i, row in enumerate(rows)
+        ]
+    return examples
+
+
+def edu(data: Path, cache: Path) -> list[Example]:
+    """Explanatory and textbook-like against the rest: documentation, mathematics and encyclopaedic articles."""
+    examples = []
+    for page in _pages(data, cache):
+        teaching = page["label"] in ("math", "documentation") or site(page["url"]) in (
+            "wikipedia.org",
+            "britannica.com",
+        )
+        examples.append(_example(page, "teaches" if teaching else "other"))
+    for row in json_lines(data / "text" / "wikitext2_valid.jsonl.gz"):
+        examples.append(Example(row["text"], "teaches", f"wikitext:{row.get('id')}", "wikitext2"))
+    return examples
+
+
+def domain(data: Path, cache: Path) -> list[Example]:
+    """One of the page kinds of LABEL_DOMAINS and SET_DOMAINS, or fiction, speech, review, reference and blog from texts
+    that are such: a coarse reading of WebOrganizer's formats (Wettig et al. 2025)."""
+    examples = []
+    for page in _pages(data, cache):
+        home = site(page["url"])
+        label = LABEL_DOMAINS.get(page["label"] or "") or SET_DOMAINS.get(page["set"])
+        if home in ("wikipedia.org", "britannica.com"):
+            label = "reference"
+        if label is not None and label != "error":
+            examples.append(_example(page, label))
+    for name, label in (
+        ("wikitext2_valid", "reference"),
+        ("moby_dick_gutenberg2701", "fiction"),
+        ("tinyshakespeare", "fiction"),
+        ("inaugural", "speech"),
+        ("state_union", "speech"),
+        ("movie_reviews_600", "review"),
+    ):
+        for number, row in enumerate(json_lines(data / "text" / f"{name}.jsonl.gz")):
+            group = f"{name}:{row.get('id', number)}"
+            examples.append(Example(row["text"][:8000], label, group, name, language="en"))
+    return examples
+
+
+def _prose(data: Path, cache: Path) -> list[Example]:
+    return [_example(page, "clean") for page in _pages(data, cache) if page["label"] in ("prose", "documentation")]
+
+
+def nsfw(data: Path, cache: Path) -> list[Example]:
+    """Adult pages and profane short texts against prose, forums, products and plain messages."""
+    pages = _pages(data, cache)
+    examples = [_example(page, "nsfw") for page in pages if page["label"] == "adult"]
+    examples += [_example(page, "clean") for page in pages if page["label"] not in ("adult", "spam", None)]
+    words = {
+        row["term"].lower() for row in json_lines(data / "toxicity" / "ldnoobw.jsonl.gz") if row["language"] == "en"
+    }
+    for row in json_lines(data / "toxicity" / "davidson.jsonl.gz"):
+        sexual = any(word in row["text"].lower().split() for word in words if len(word) > 3)
+        if row["label"] == "neither" or sexual:
+            label = "clean" if row["label"] == "neither" else "nsfw"
+            examples.append(Example(row["text"], label, f"davidson:{row['id']}", "davidson", row["label"], "en"))
+    return examples
+
+
+def toxic(data: Path, cache: Path) -> list[Example]:
+    """Hateful and offensive messages against neutral ones, counter-speech and prose."""
+    label = {"hate": "toxic", "offensive": "toxic", "neither": "clean", "hateful": "toxic", "non-hateful": "clean"}
+    examples = []
+    for name in ("davidson", "hatecheck"):
+        for each in short_texts(data / "toxicity" / f"{name}.jsonl.gz", "label", name):
+            examples.append(Example(each.text, label[each.label], each.group, name, each.kind or each.label, "en"))
+    return examples + _prose(data, cache)
+
+
+def spam(data: Path, cache: Path) -> list[Example]:
+    """Doorway pages, spam mails, messages and comments against prose and their ham."""
+    pages = _pages(data, cache)
+    examples = [_example(page, "spam") for page in pages if page["label"] == "spam"]
+    examples += _prose(data, cache)
+    for name in ("sms", "spamassassin", "indo_gambling_comments"):
+        for each in short_texts(data / "spam" / f"{name}.jsonl.gz", "label", name):
+            label = "clean" if each.label == "ham" else "spam"
+            examples.append(Example(each.text, label, each.group, name, "", each.language))
+    for row in json_lines(data / "spam" / "gambling_readmes.jsonl.gz"):
+        examples.append(Example(row["text"], "spam", f"readme:{row['id'].partition('+')[0]}", "gambling_readmes"))
+    return examples
+
+
+BUILDERS: dict[str, Builder] = {
+    "wikipedia_reference": wikipedia_reference,
+    "instruction_like": instruction_like,
+    "edu": edu,
+    "domain": domain,
+    "nsfw": nsfw,
+    "toxic": toxic,
+    "spam": spam,
+}
+
+
+def split_groups(examples: Iterable[Example], seed: int, folds: int) -> list[int]:
+    """The fold of each example, by a hash of its group: whole sites, in balance on average."""
+    return [
+        int.from_bytes(hashlib.blake2b(f"{seed}:{each.group}".encode(), digest_size=8).digest(), "little") % folds
+        for each in examples
+    ]
+
+
+def crops(text: str, source: random.Random, shortest: int = 20, longest: int = 512) -> str:
+    """A run of words of a text, of a length drawn evenly in the logarithm: what a model sees of a page must not tell
+    it how long the page is."""
+    words = text.split()
+    if len(words) <= shortest:
+        return text
+    wanted = min(int(shortest * (longest / shortest) ** source.random()), len(words))
+    start = source.randrange(len(words) - wanted + 1)
+    return " ".join(words[start : start + wanted])

@@ -1,0 +1,228 @@
+"""How often a model is wrong: ROC and precision with intervals over whole sites, reliability, drift with length, and
+where it errs, by source, language and page type."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from classifiers.corpora import Example
+from curate.stages.quality.fasttext_model import FastTextModel, calibrated
+
+if TYPE_CHECKING:
+    from classifiers.toolkit import Spec
+
+LENGTHS = (100, 300, 1000)
+BOOTSTRAPS = 500
+
+
+def auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties counted half."""
+    if not truth.any() or truth.all():
+        return float("nan")
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    sorted_scores = scores[order]
+    _, first, count = np.unique(sorted_scores, return_index=True, return_counts=True)
+    ranks[order] = np.repeat(first + (count + 1) / 2, count)
+    positives = int(truth.sum())
+    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * (len(truth) - positives)))
+
+
+def bootstrap_auc(scores: np.ndarray, truth: np.ndarray, groups: Sequence[str], seed: int) -> tuple[float, float]:
+    """95 % percentile interval, resampling whole groups."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        members[group].append(row)
+    rows = [np.array(each) for each in members.values()]
+    source = np.random.default_rng(seed)
+    found = []
+    for _ in range(BOOTSTRAPS):
+        chosen = np.concatenate([rows[i] for i in source.integers(len(rows), size=len(rows))])
+        found.append(auc(scores[chosen], truth[chosen]))
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return float(low), float(high)
+
+
+@dataclass
+class Evaluation:
+    """What the card tells."""
+
+    name: str
+    counts: dict[str, tuple[int, int]]
+    """Label → (texts, groups)."""
+    auc: float | None = None
+    interval: tuple[float, float] | None = None
+    length_auc: float | None = None
+    """Of the text's length alone, the better way round: what the model has to beat."""
+    threshold: float | None = None
+    at_threshold: dict[str, float] = field(default_factory=dict)
+    reliability: list[tuple[float, float, int]] = field(default_factory=list)
+    """(mean score, share of positives, texts) of ten bins of scores."""
+    drift: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Words → (mean of score minus the whole text's, mean of its absolute value), texts longer than that."""
+    macro_f1: float | None = None
+    per_label: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    """Label → (precision, recall, texts)."""
+    by: dict[str, list[tuple[str, float, float, int]]] = field(default_factory=dict)
+    """Axis → (value, share of positives, mean score, texts)."""
+    misses: list[tuple[float, str, str]] = field(default_factory=list)
+    """(score, label, source and group) of the surest errors; no text."""
+
+    def headline(self) -> str:
+        """One line."""
+        if self.auc is not None and self.interval is not None:
+            low, high = self.interval
+            return (
+                f"{self.name}: AUC {self.auc:.3f} [{low:.3f}, {high:.3f}] on held-out groups; length alone "
+                f"{self.length_auc:.3f}"
+            )
+        return f"{self.name}: macro-F1 {self.macro_f1:.3f} on held-out groups"
+
+    def markdown(self, spec: Spec, size: int | None) -> str:
+        """The card."""
+        lines = [f"# {spec.name}", "", spec.summary, ""]
+        lines += [f"- {caveat}" for caveat in spec.caveats]
+        lines += ["", "## Data", "", "| label | texts | groups |", "|---|---|---|"]
+        lines += [f"| {label} | {texts} | {groups} |" for label, (texts, groups) in sorted(self.counts.items())]
+        lines += [
+            "",
+            f"Scores below are of {spec.folds}-fold cross-validation over whole groups (registrable domains of pages; "
+            "single items of short texts): no text was scored by a model that saw its group. "
+            f"`python -m classifiers train {spec.name}` makes this card and the model.",
+            "",
+            "## How often it is wrong",
+            "",
+            self.headline().partition(": ")[2] + ".",
+        ]
+        if self.auc is not None and self.length_auc is not None and self.interval is not None:
+            beats = self.interval[0] > self.length_auc
+            lines.append("It beats the length of the text as a predictor." if beats else
+                         "**It does not beat the length of the text as a predictor with any certainty.**")  # fmt: skip
+            told = ", ".join(f"{key} {value:.3f}" for key, value in self.at_threshold.items())
+            lines += ["", f"At the threshold {self.threshold:.3f}: {told}.", ""]
+            lines += ["| mean score | positives | texts |", "|---|---|---|"]
+            lines += [f"| {mean:.2f} | {share:.2f} | {n} |" for mean, share, n in self.reliability]
+            lines += ["", "Length: score of a text's first words minus that of the whole text.", ""]
+            lines += ["| words | mean drift | mean absolute drift |", "|---|---|---|"]
+            lines += [f"| {words} | {mean:+.3f} | {absolute:.3f} |" for words, (mean, absolute) in self.drift.items()]
+        if self.per_label:
+            lines += ["", "| label | precision | recall | texts |", "|---|---|---|---|"]
+            lines += [f"| {k} | {p:.3f} | {r:.3f} | {n} |" for k, (p, r, n) in sorted(self.per_label.items())]
+        for axis, rows in self.by.items():
+            lines += ["", f"| {axis} | positives | mean score | texts |", "|---|---|---|---|"]
+            lines += [f"| {value} | {share:.2f} | {mean:.2f} | {n} |" for value, share, mean, n in rows]
+        if size is not None:
+            lines += ["", f"Size: {size / 1e6:.2f} MB, quantized."]
+        return "\n".join(lines) + "\n"
+
+
+def evaluate_scores(
+    spec: Spec,
+    examples: Sequence[Example],
+    probabilities: np.ndarray,
+    labels: list[str],
+    models: Sequence[FastTextModel],
+    folds: Sequence[int],
+    scaling: tuple[float, float] | None,
+) -> Evaluation:
+    """The evaluation of held-out probabilities, shape (examples, labels), calibrated where there is a scaling."""
+    counts = {
+        label: (sum(e.label == label for e in examples), len({e.group for e in examples if e.label == label}))
+        for label in labels
+    }
+    evaluation = Evaluation(spec.name, counts)
+    truth_columns = np.array([labels.index(example.label) for example in examples])
+    if spec.positive is None:
+        found = probabilities.argmax(axis=1)
+        evaluation.per_label = {label: _precision_recall(found, truth_columns, i) for i, label in enumerate(labels)}
+        f1 = [2 * p * r / (p + r) if p + r else 0.0 for p, r, _ in evaluation.per_label.values()]
+        evaluation.macro_f1 = float(np.mean(f1))
+        return evaluation
+    scores = probabilities[:, labels.index(spec.positive)]
+    truth = np.array([example.label == spec.positive for example in examples])
+    evaluation.auc = auc(scores, truth)
+    evaluation.interval = bootstrap_auc(scores, truth, [e.group for e in examples], spec.seed)
+    length = auc(np.array([float(len(e.text)) for e in examples]), truth)
+    evaluation.length_auc = max(length, 1 - length)
+    evaluation.threshold = threshold_for(scores, truth, spec.target_precision)
+    evaluation.at_threshold = _at(scores, truth, evaluation.threshold)
+    evaluation.reliability = _reliability(scores, truth)
+    evaluation.drift = _drift(examples, models, folds, spec.positive, scaling)
+    for axis in ("source", "language", "kind"):
+        evaluation.by[axis] = _by(axis, examples, scores, truth)
+    return evaluation
+
+
+def threshold_for(scores: np.ndarray, truth: np.ndarray, precision: float) -> float:
+    """The lowest score from which on at least `precision` of the texts are positive; the best there is, if none is."""
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(truth[order]) / np.arange(1, len(scores) + 1)
+    good = np.flatnonzero(found >= precision)
+    place = good[-1] if len(good) else int(np.argmax(found))
+    return float(scores[order][place])
+
+
+def _at(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
+    chosen = scores >= threshold
+    hits = int((chosen & truth).sum())
+    return {
+        "precision": hits / max(int(chosen.sum()), 1),
+        "recall": hits / max(int(truth.sum()), 1),
+        "false-positive rate": int((chosen & ~truth).sum()) / max(int((~truth).sum()), 1),
+    }
+
+
+def _reliability(scores: np.ndarray, truth: np.ndarray) -> list[tuple[float, float, int]]:
+    rows = []
+    for low in np.arange(0, 1, 0.1):
+        inside = (scores >= low) & ((scores < low + 0.1) | (low > 0.85))
+        if inside.any():
+            rows.append((float(scores[inside].mean()), float(truth[inside].mean()), int(inside.sum())))
+    return rows
+
+
+def _drift(
+    examples: Sequence[Example],
+    models: Sequence[FastTextModel],
+    folds: Sequence[int],
+    positive: str,
+    scaling: tuple[float, float] | None,
+) -> dict[int, tuple[float, float]]:
+    answer = {}
+    for words in LENGTHS:
+        differences: list[np.ndarray] = []
+        for fold, model in enumerate(models):
+            texts = [e.text for e, f in zip(examples, folds, strict=True) if f == fold and len(e.text.split()) > words]
+            if texts:
+                column = model.labels.index(positive)
+                whole = calibrated(model.probabilities(texts)[:, column], scaling)
+                cut = [" ".join(text.split()[:words]) for text in texts]
+                differences.append(calibrated(model.probabilities(cut)[:, column], scaling) - whole)
+        if differences:
+            every = np.concatenate(differences)
+            answer[words] = (float(every.mean()), float(np.abs(every).mean()))
+    return answer
+
+
+def _by(
+    axis: str, examples: Sequence[Example], scores: np.ndarray, truth: np.ndarray
+) -> list[tuple[str, float, float, int]]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, example in enumerate(examples):
+        rows[str(getattr(example, axis)) or "not stated"].append(row)
+    largest = sorted(rows.items(), key=lambda item: (-len(item[1]), item[0]))[:15]
+    return [(value, float(truth[r].mean()), float(scores[r].mean()), len(r)) for value, r in largest]
+
+
+def _precision_recall(found: np.ndarray, truth: np.ndarray, label: int) -> tuple[float, float, int]:
+    hits = int(((found == label) & (truth == label)).sum())
+    return (
+        hits / max(int((found == label).sum()), 1),
+        hits / max(int((truth == label).sum()), 1),
+        int((truth == label).sum()),
+    )

@@ -1,0 +1,147 @@
+"""A fastText classifier (Joulin et al. 2016) as files: the model, and a JSON beside it that says what it is, its hash,
+its labels and how its score becomes a probability. Whoever trains such a model prepares texts by the same function
+as whoever asks it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MODELS = Path(__file__).parents[3] / "classifiers" / "models"
+"""Where the bundled models lie."""
+
+LABEL = "__label__"
+MAX_WORDS = 512
+"""Words of a text that a model sees, from its beginning: the cost is bounded, and so is what length can say."""
+MAX_CHARACTERS = 8_000
+
+_PUNCTUATION = re.compile(r"([^\w\s])")
+_DIGITS = re.compile(r"\d")
+
+
+class ModelError(ValueError):
+    """A model cannot be used; the message names the file, what was found and what to do."""
+
+
+def prepare(text: str, max_words: int = MAX_WORDS) -> str:
+    """A text as models are trained and asked: lower case, punctuation apart, digits as 0, at most `max_words` words on
+    one line. NUL and line ends, which fastText takes for ends of input, are spaces."""
+    text = _DIGITS.sub("0", text[:MAX_CHARACTERS].lower().replace("\0", " ").replace(LABEL, " "))
+    return " ".join(_PUNCTUATION.sub(r" \1 ", text).split()[:max_words])
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The JSON beside a model: what a program must know of it (people read the Markdown card)."""
+
+    name: str
+    sha256: str
+    labels: list[str]
+    positive: str | None = None
+    """Of two labels, the one whose probability is the score; None for a model of several classes."""
+    max_words: int = MAX_WORDS
+    platt: tuple[float, float] | None = None
+    """(a, b): calibrated probability = 1 / (1 + exp(a·logit + b)) of the raw probability (Platt 1999)."""
+    threshold: float | None = None
+    """A threshold on the calibrated score that the card recommends."""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def find(model: str) -> Path:
+    """The file of a bundled model's name, or the path itself. ModelError if there is none."""
+    named = MODELS / f"{model}.ftz"
+    if named.is_file():
+        return named
+    path = Path(model)
+    if not path.is_file():
+        bundled = sorted(file.stem for file in MODELS.glob("*.ftz"))
+        raise ModelError(f"no model {model!r}; allowed: a fastText file (.bin, .ftz), or one of {', '.join(bundled)}")
+    return path
+
+
+class FastTextModel:
+    """A loaded model. Its file's hash is checked against the JSON beside it, where there is one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        beside = path.with_suffix(".json")
+        self.card: ModelCard | None = None
+        if beside.is_file():
+            self.card = _card(beside)
+            if self.card.sha256 != self.sha256:
+                raise ModelError(
+                    f"{path}: its hash is {self.sha256[:12]}…, but {beside.name} says {self.card.sha256[:12]}…; "
+                    "put the matching pair back, or train again"
+                )
+        self._model = _load(path)
+        self.labels: list[str] = [label.removeprefix(LABEL) for label in self._model.get_labels()]
+        if self.card is not None and sorted(self.card.labels) != sorted(self.labels):
+            raise ModelError(f"{path}: has the labels {self.labels}, but {beside.name} says {self.card.labels}")
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Shape (texts, labels), columns as `labels`: the model's own probabilities."""
+        words = MAX_WORDS if self.card is None else self.card.max_words
+        lines = [prepare(text, words) + "\n" for text in texts]
+        answer = np.zeros((len(lines), len(self.labels)))
+        if not lines:
+            return answer
+        place = {LABEL + label: column for column, label in enumerate(self.labels)}
+        # One call for all lines: the loop over them, and the loop over words, are fastText's own.
+        names, values = self._model.f.multilinePredict(lines, len(self.labels), 0.0, "strict")
+        for row, (each, labels) in enumerate(zip(values, names, strict=True)):
+            for value, label in zip(each, labels, strict=True):
+                answer[row, place[label]] = value
+        # A text without any known word has no answer of its own: every label alike.
+        silent = answer.sum(axis=1) == 0
+        answer[silent] = 1 / len(self.labels)
+        return np.clip(answer, 0.0, 1.0)
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Shape (texts,): the calibrated probability of the positive label."""
+        if self.card is not None and self.card.positive is not None:
+            positive = self.card.positive
+        elif len(self.labels) == 2:
+            positive = sorted(self.labels)[-1]
+        else:
+            raise ModelError(f"{self.path}: has {len(self.labels)} labels and names none as positive; it has no score")
+        raw = self.probabilities(texts)[:, self.labels.index(positive)]
+        return calibrated(raw, self.card.platt if self.card is not None else None)
+
+
+def calibrated(raw: np.ndarray, platt: tuple[float, float] | None) -> np.ndarray:
+    """Probabilities after Platt's scaling of their logits."""
+    if platt is None:
+        return raw
+    clipped = np.clip(raw, 1e-6, 1 - 1e-6)
+    return np.asarray(1 / (1 + np.exp(platt[0] * np.log(clipped / (1 - clipped)) + platt[1])))
+
+
+def _card(path: Path) -> ModelCard:
+    try:
+        value = json.loads(path.read_text())
+        platt = value.get("platt")
+        known = {name: value[name] for name in ModelCard.__dataclass_fields__ if name in value}
+        return ModelCard(**known | {"platt": tuple(platt) if platt else None})
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        raise ModelError(f"{path}: not a model's description: {error}") from error
+
+
+def _load(path: Path) -> Any:
+    import fasttext
+
+    try:
+        model = fasttext.load_model(str(path))
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: not a fastText model: {error}") from error
+    labels = model.get_labels()
+    if not labels or not all(label.startswith(LABEL) for label in labels):
+        raise ModelError(f"{path}: a fastText model without classes (word vectors?); a classifier is needed")
+    return model
