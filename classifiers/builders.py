@@ -50,6 +50,10 @@ LABEL_DOMAINS = {
 """Page label → domain; stronger than the set's."""
 
 
+NO_SITES = ("wikipedia.org", "wikimedia.org", "archive.org", "yahoo.com", "google.com", "blogspot.com", "youtube.com")
+"""Not Wikipedia itself; and archives, portals and hosts of everybody's pages say nothing about a page."""
+
+
 def _pages(data: Path, cache: Path) -> list[dict[str, Any]]:
     return [page for page in crawl_pages(data, cache) if len(page["text"]) >= MIN_CHARACTERS]
 
@@ -67,7 +71,7 @@ def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
     examples = []
     for page in _pages(data, cache):
         home = site(page["url"])
-        if home in ("wikipedia.org", "wikimedia.org") or home.endswith(".example"):
+        if home in NO_SITES or home.endswith(".example"):
             continue
         cited = home in good and page["label"] not in no_reference
         if cited or home not in good:

@@ -15,7 +15,7 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from classifiers import fasttext_process
 from classifiers.builders import BUILDERS, crops, split_groups
 from classifiers.corpora import Example
 from classifiers.evaluation import Evaluation, evaluate_scores
@@ -38,6 +39,7 @@ from curate.stages.quality.fasttext_model import (
 
 SPECS = Path(__file__).parent / "specs"
 MAX_MODEL_BYTES = 5 << 20
+MAX_CROPS = 40
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,12 @@ class Spec:
     dimension: int = 16
     word_ngrams: int = 2
     buckets: int = 100_000
-    epochs: int = 8
-    learning_rate: float = 0.3
+    epochs: int = 5
+    learning_rate: float = 0.2
     min_count: int = 3
-    crops_per_text: int = 2
-    """Runs of words of random length that are taken from each training text."""
+    crops_per_label: int = 4_000
+    """Runs of words of random length that the texts of each label give, the same number for each label, so that a
+    rare one is not drowned; a text gives at most `MAX_CROPS` of them."""
     folds: int = 5
     seed: int = 1
     target_precision: float = 0.9
@@ -86,26 +89,28 @@ def check(examples: Sequence[Example], spec: Spec) -> None:
 
 def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path: Path) -> FastTextModel:
     """Trains on crops of the examples and saves under `path`. One thread, so that twice is the same."""
-    import fasttext
-
     source = random.Random(seed)
-    lines = [
-        f"{LABEL}{example.label} {prepare(crops(example.text, source))}\n"
-        for example in examples
-        for _ in range(spec.crops_per_text)
-    ]
+    lines = [f"{LABEL}{e.label} {prepare(crops(e.text, source))}\n" for e in _balanced(examples, spec, source)]
     source.shuffle(lines)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.txt"
         file.write_text("".join(lines), encoding="utf-8")
-        model = fasttext.train_supervised(
-            str(file), dim=spec.dimension, wordNgrams=spec.word_ngrams, bucket=spec.buckets, epoch=spec.epochs,
-            lr=spec.learning_rate, minCount=spec.min_count, thread=1, seed=seed, verbose=0, loss="softmax",
-        )  # fmt: skip
-        if quantize:
-            model.quantize(input=str(file), retrain=False, qnorm=True, cutoff=60_000, thread=1)
-        model.save_model(str(path))
+        settings = {
+            "input": str(file), "dim": spec.dimension, "wordNgrams": spec.word_ngrams, "bucket": spec.buckets,
+            "epoch": spec.epochs, "lr": spec.learning_rate, "minCount": spec.min_count, "thread": 1, "seed": seed,
+            "verbose": 0, "loss": "softmax",
+        }  # fmt: skip
+        fasttext_process.train(settings, quantize, path)
     return FastTextModel(path)
+
+
+def _balanced(examples: Sequence[Example], spec: Spec, source: random.Random) -> Iterator[Example]:
+    """Examples, each as often as its label needs to reach `crops_per_label`."""
+    counts = Counter(example.label for example in examples)
+    for example in examples:
+        wanted = min(spec.crops_per_label / counts[example.label], MAX_CROPS)
+        for _ in range(int(wanted) + (source.random() < wanted % 1)):
+            yield example
 
 
 def held_out(examples: Sequence[Example], spec: Spec) -> tuple[np.ndarray, list[str], list[FastTextModel], list[int]]:

@@ -99,8 +99,8 @@ class FastTextModel:
         for row, (each, labels) in enumerate(zip(values, names, strict=True)):
             for value, label in zip(each, labels, strict=True):
                 answer[row, place[label]] = value
-        # A text without any known word has no answer of its own: every label alike.
-        silent = answer.sum(axis=1) == 0
+        # An empty text has no answer of its own (fastText would answer for the end of line): every label alike.
+        silent = (answer.sum(axis=1) == 0) | np.array([line == "\n" for line in lines])
         answer[silent] = 1 / len(self.labels)
         return np.clip(answer, 0.0, 1.0)
 
@@ -121,7 +121,8 @@ def calibrated(raw: np.ndarray, platt: tuple[float, float] | None) -> np.ndarray
     if platt is None:
         return raw
     clipped = np.clip(raw, 1e-6, 1 - 1e-6)
-    return np.asarray(1 / (1 + np.exp(platt[0] * np.log(clipped / (1 - clipped)) + platt[1])))
+    exponent = platt[0] * np.log(clipped / (1 - clipped)) + platt[1]
+    return np.asarray(1 / (1 + np.exp(np.clip(exponent, -500, 500))))
 
 
 def _card(path: Path) -> ModelCard:
