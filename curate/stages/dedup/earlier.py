@@ -35,6 +35,10 @@ EARLIER = np.uint64(2**64 - 1)
 _DIGEST = pa.schema([("rows", pa.int64()), ("first", pa.uint64()), ("last", pa.uint64()), ("digest", pa.string())])
 
 
+class EarlierRunError(ValueError):
+    """`against` names what cannot be looked up in."""
+
+
 @dataclass(frozen=True)
 class IndexFile:
     """One range of keys of an earlier index."""
@@ -79,7 +83,7 @@ def _digested(batches: Batches, shard: int) -> Batches:
 def earlier_files(patterns: Sequence[str], settings: dict[str, Any], recipe: str | None = None) -> list[IndexFile]:
     """The index files of the runs that `patterns` (folders, globs or fsspec URLs) name.
 
-    ValueError for a pattern without an index, for a run whose indexes were all made otherwise than with `settings`,
+    EarlierRunError for a pattern without an index, for a run whose indexes were all made otherwise than with `settings`,
     and for the run of `recipe` itself.
     """
     runs: dict[str, list[dict[str, Any]]] = {}
@@ -87,7 +91,7 @@ def earlier_files(patterns: Sequence[str], settings: dict[str, Any], recipe: str
         filesystem, path = fsspec.core.url_to_fs(pattern)
         names = sorted(filesystem.glob(f"{path.rstrip('/')}/index/*.json"))
         if not names:
-            raise ValueError(
+            raise EarlierRunError(
                 f"deduplicate: against: {pattern!r} names no run with an index (index/*.json); "
                 "an earlier run leaves one with `index: true` in its deduplicate stage"
             )
@@ -99,13 +103,15 @@ def earlier_files(patterns: Sequence[str], settings: dict[str, Any], recipe: str
         fitting = [index for index in indexes if index["settings"] == settings]
         if not fitting:
             made = "; ".join(json.dumps(index["settings"]) for index in indexes)
-            raise ValueError(
+            raise EarlierRunError(
                 f"deduplicate: against: {folder} was made with {made}; this stage needs {json.dumps(settings)}: "
                 "give both runs the same parameters"
             )
         for index in fitting:
             if recipe and index["recipe_hash"] == recipe:
-                raise ValueError(f"deduplicate: against: {folder} is this run's own index; name earlier runs alone")
+                raise EarlierRunError(
+                    f"deduplicate: against: {folder} is this run's own index; name earlier runs alone"
+                )
             for file in index["files"]:
                 url = f"{folder}/{file['name']}"
                 files[url] = IndexFile(url, file["rows"], file["first"], file["last"], file["digest"])
