@@ -83,8 +83,8 @@ def _digested(batches: Batches, shard: int) -> Batches:
 def earlier_files(patterns: Sequence[str], settings: dict[str, Any], recipe: str | None = None) -> list[IndexFile]:
     """The index files of the runs that `patterns` (folders, globs or fsspec URLs) name.
 
-    EarlierRunError for a pattern without an index, for a run whose indexes were all made otherwise than with `settings`,
-    and for the run of `recipe` itself.
+    EarlierRunError for a pattern without an index, for a run whose indexes were all made otherwise than with
+    `settings`, and for the run of `recipe` itself.
     """
     runs: dict[str, list[dict[str, Any]]] = {}
     for pattern in patterns:
