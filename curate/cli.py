@@ -33,7 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 ASKED_WRONGLY = {
-    "EarlierRunError", "InputError", "MissingColumnError", "MixError", "OutputError", "RecipeError", "UnhiddenStoreError", "UsageError",
+    "EarlierRunError", "InputError", "MissingColumnError", "MixError", "OutputError", "RecipeError",
+    "UnhiddenStoreError", "UsageError",
 }  # fmt: skip
 FAILED = {"AssertionError", "ModelError", "NothingLeftError", "OSError", "StageError", "WorkerLostError"}
 """Errors by name, so that nothing heavy is imported to tell them apart."""
