@@ -173,11 +173,14 @@ def _through(task: MapTask, chain: Chain | GuardedChain, writers: _Writers, repo
 def _feed(
     task: MapTask, chain: Chain | GuardedChain, writers: _Writers, report: ShardReport, batch: pa.RecordBatch
 ) -> None:
-    if not task.careful:
+    if task.careful:
+        result = chain.run(batch)
+    else:
         limit_cpu(task.cpu_seconds)
-    result = chain.run(batch)
-    if not task.careful:
-        lift_cpu_limit()
+        try:
+            result = chain.run(batch)
+        finally:
+            lift_cpu_limit()
     for label, seconds in result.cpu_seconds.items():
         report.spend(label, seconds)
     start = time.thread_time()
