@@ -61,7 +61,8 @@ def calibration(store: Store, recipe: Recipe, most_rows: int) -> list[dict[str, 
         for rule in stage.rules()
         if isinstance(rule.threshold, int | float) and not isinstance(rule.threshold, bool)
     }
-    columns = ["url", "language", "language_score", *(stage.label for stage in stages)]
+    # Once each: the stage `language` has a column of its own name.
+    columns = list(dict.fromkeys(["url", "language", "language_score", *(stage.label for stage in stages)]))
     for batch in _batches(store, columns, most_rows):
         urls = batch.column("url") if "url" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
         for stage in stages:
