@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.engine.store import Store
-from curate.engine.tables import read_batches
 from curate.recipe import Recipe
+from curate.report.sections import first_rows
 from curate.stage import MapStage, Rule
 
 MAX_RULES = 40
@@ -81,15 +81,7 @@ def calibration(store: Store, recipe: Recipe, most_rows: int) -> list[dict[str, 
 
 def _batches(store: Store, columns: list[str], most_rows: int) -> Iterator[pa.RecordBatch]:
     for folder in ["documents", *(f"dropped/{label}" for label in store.folders("dropped"))]:
-        left = most_rows
-        for name in store.names(folder):
-            if left <= 0:
-                break
-            for batch in read_batches(store, f"{folder}/{name}", columns, batch_rows=4096):
-                yield batch.slice(0, left)
-                left -= batch.num_rows
-                if left <= 0:
-                    break
+        yield from first_rows(store, folder, columns, most_rows)
 
 
 def _row(each: _Measured) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def reasons(store: Store, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     wanted = ("url", "text", "verdict_rule", "verdict_value", "verdict_threshold", "verdict_duplicate_of")
     for label in store.folders("dropped"):
-        for batch in _rows(store, f"dropped/{label}", wanted, MAX_ROWS):
+        for batch in first_rows(store, f"dropped/{label}", wanted, MAX_ROWS):
             for rule in pc.unique(batch.column("verdict_rule")).to_pylist():
                 examples = found.setdefault((label, rule), [])
                 if len(examples) < EXAMPLES:
@@ -81,7 +81,7 @@ def excerpt(text: str | None) -> str:
 def failures(store: Store) -> list[tuple[str, str, int]]:
     """(stage, error, count), most frequent first."""
     counts: Counter[tuple[str, str]] = Counter()
-    for batch in _rows(store, "failed", ("stage", "error"), MAX_ROWS):
+    for batch in first_rows(store, "failed", ("stage", "error"), MAX_ROWS):
         counts.update(zip(batch.column("stage").to_pylist(), batch.column("error").to_pylist(), strict=True))
     return [(stage, error, count) for (stage, error), count in counts.most_common(20)]
 
@@ -89,7 +89,7 @@ def failures(store: Store) -> list[tuple[str, str, int]]:
 def samples(store: Store, n: int = 8) -> list[dict[str, str]]:
     """Kept documents whose ids are lowest: a sample that does not depend on their order."""
     best: list[tuple[str, str, str]] = []
-    for batch in _rows(store, "documents", ("id", "url", "text"), MAX_ROWS):
+    for batch in first_rows(store, "documents", ("id", "url", "text"), MAX_ROWS):
         columns = [batch.column(name).to_pylist() if name in batch.schema.names else [""] * batch.num_rows
                    for name in ("id", "url", "text")]  # fmt: skip
         best = sorted([*best, *zip(*columns, strict=True)])[:n]
@@ -115,7 +115,7 @@ def cost(manifest: dict[str, Any]) -> dict[str, Any]:
 def values(store: Store, column: str, n: int = 15) -> list[tuple[str, int]]:
     """The most frequent values of a text column of the kept documents."""
     counts: Counter[str] = Counter()
-    for batch in _rows(store, "documents", (column,), MAX_ROWS):
+    for batch in first_rows(store, "documents", (column,), MAX_ROWS):
         if column in batch.schema.names and pa.types.is_string(batch.schema.field(column).type):
             counts.update(value for value in batch.column(column).to_pylist() if value is not None)
     return counts.most_common(n)
@@ -126,7 +126,7 @@ def distributions(store: Store, recipe: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = set(labels(recipe))
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for folder in ["documents", *(f"dropped/{label}" for label in store.folders("dropped"))]:
-        for batch in _rows(store, folder, None, MAX_ROWS):
+        for batch in first_rows(store, folder, sorted(wanted), MAX_ROWS):
             for label in wanted.intersection(batch.schema.names):
                 column = batch.column(label)
                 if not pa.types.is_struct(column.type):
@@ -158,7 +158,8 @@ def _histogram(label: str, name: str, numbers: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _rows(store: Store, folder: str, columns: tuple[str, ...] | None, most: int) -> Iterator[pa.RecordBatch]:
+def first_rows(store: Store, folder: str, columns: Sequence[str] | None, most: int) -> Iterator[pa.RecordBatch]:
+    """The first `most` rows of a folder's files, in their order."""
     left = most
     for name in store.names(folder):
         if left <= 0:
