@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from curate.kernels import pii_numbers, pii_scan
 from curate.kernels.pii_characters import character_offsets
-from curate.stages.privacy import recognizers, secrets
+from curate.stages.privacy import presidio, recognizers, secrets
 from curate.stages.privacy.entities import Entities
 from curate.stages.privacy.recognizers import Finding, words_before
 from curate.stages.words import utf8_buffers
@@ -70,23 +70,19 @@ class Detector:
         public_ips_only: bool = True,
         ner_model: str | None = None,
     ) -> None:
-        from presidio_analyzer.predefined_recognizers import (
-            CryptoRecognizer,
-            IbanRecognizer,
-            MacAddressRecognizer,
-            UsSsnRecognizer,
+        presidio.mute()
+        ssn, mac, iban, crypto = presidio.generic(
+            "UsSsnRecognizer", "MacAddressRecognizer", "IbanRecognizer", "CryptoRecognizer"
         )
-
-        recognizers.mute_presidio()
         self.types, self.min_score, self.public_ips_only = frozenset(types), min_score, public_ips_only
         self._email = recognizers.PatternRecognizers([recognizers.email_recognizer()])
         self._phone = recognizers.PhoneNumbers(phone_regions)
         self._by_kind = {
-            pii_scan.SSN: recognizers.PatternRecognizers([UsSsnRecognizer()]),
-            pii_scan.SSN_WEAK: recognizers.PatternRecognizers([UsSsnRecognizer()]),
-            pii_scan.MAC: recognizers.PatternRecognizers([MacAddressRecognizer()]),
-            pii_scan.IBAN: recognizers.PatternRecognizers([IbanRecognizer(regex_flags=re.IGNORECASE)]),
-            pii_scan.CRYPTO: recognizers.PatternRecognizers([CryptoRecognizer()]),
+            pii_scan.SSN: recognizers.PatternRecognizers([ssn()]),
+            pii_scan.SSN_WEAK: recognizers.PatternRecognizers([ssn()]),
+            pii_scan.MAC: recognizers.PatternRecognizers([mac()]),
+            pii_scan.IBAN: recognizers.PatternRecognizers([iban(regex_flags=re.IGNORECASE)]),
+            pii_scan.CRYPTO: recognizers.PatternRecognizers([crypto()]),
             pii_scan.IDENTIFIER: recognizers.PatternRecognizers(recognizers.national_recognizers(countries)),
         }
         self._national = bool(countries)

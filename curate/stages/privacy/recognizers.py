@@ -8,10 +8,11 @@ could not validate.
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from curate.stages.privacy import presidio
 
 CONTEXT_BOOST = 0.35
 """Presidio's context_similarity_factor."""
@@ -50,13 +51,6 @@ Finding = tuple[str, int, int, float]
 """Type, start, end (characters of what was asked about), score."""
 
 SSN_CONTEXT = ("social", "security", "ssn", "ssns", "ssid")
-
-
-def mute_presidio() -> None:
-    """Presidio logs values (`Failed to validate text …`) and pages about missing models; it may log nothing."""
-    logger = logging.getLogger("presidio-analyzer")
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.propagate = False
 
 
 def words_before(text: str) -> list[str]:
@@ -190,11 +184,11 @@ def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:
 def email_recognizer() -> Any:
     """Presidio's, with the public-suffix list that tldextract carries instead of the network's."""
     import tldextract
-    from presidio_analyzer.predefined_recognizers import EmailRecognizer
 
+    (email,) = presidio.generic("EmailRecognizer")
     suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
-    class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
+    class OfflineEmailRecognizer(email):  # type: ignore[misc, valid-type]
         def validate_result(self, pattern_text: str) -> bool:
             return bool(suffixes(pattern_text.rsplit("@", 1)[-1]).fqdn)
 
@@ -203,14 +197,10 @@ def email_recognizer() -> Any:
 
 def national_recognizers(countries: Sequence[str]) -> list[Any]:
     """Presidio's recognizers of national ids, of the countries (ISO 3166-1, lower-case; uk for the United Kingdom)."""
-    import inspect
-
-    from presidio_analyzer import PatternRecognizer, predefined_recognizers
-
     by_country: dict[str, list[Any]] = {}
-    for _, kind in inspect.getmembers(predefined_recognizers, inspect.isclass):
-        code = getattr(kind, "COUNTRY_CODE", None)
-        if code and issubclass(kind, PatternRecognizer) and kind.__name__ not in _NOT_PERSONAL:
+    for name, kind in sorted(presidio.national().items() if countries else ()):
+        code = kind.COUNTRY_CODE
+        if code and name not in _NOT_PERSONAL:
             by_country.setdefault(code.lower(), []).append(kind)
     unknown = sorted(set(countries) - set(by_country))
     if unknown:

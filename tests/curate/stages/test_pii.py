@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.stage import Shared
+from curate.stages.privacy import presidio
 from curate.stages.privacy.detector import Detector
 from curate.stages.privacy.secrets import entropy
 from curate.stages.privacy.stage import KEY_VARIABLE, Pii, PiiParameters
@@ -209,3 +212,37 @@ def test_nothing_found_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_entropy_of_what_is_known() -> None:
     assert entropy("aaaa") == 0.0
     assert entropy("abcd") == 2.0
+
+
+def test_presidios_language_engines_are_not_loaded_and_remain_importable() -> None:
+    """spaCy, torch and transformers cost each worker 8 s of CPU; recognizers need none of them."""
+    code = (
+        "import sys\n"
+        "from curate.stages.privacy import presidio\n"
+        "from curate.stages.privacy.detector import Detector\n"
+        "import pyarrow as pa\n"
+        "spans = Detector(countries=['us']).find(pa.array(['write to a.b@firma.de']))[0]\n"
+        "assert [s.type for s in spans] == ['EMAIL_ADDRESS'], spans\n"
+        "heavy = {'spacy', 'torch', 'transformers', 'presidio_analyzer'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "from presidio_analyzer import AnalyzerEngine, PatternRecognizer, predefined_recognizers as whole\n"
+        "public = {n for n, k in vars(whole).items() if isinstance(k, type) and issubclass(k, PatternRecognizer)}\n"
+        "countries = {n for n in public if getattr(whole, n).COUNTRY_CODE}\n"
+        "assert countries == {n for n, k in presidio.national().items() if k.COUNTRY_CODE}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_recognizers_alone_answer_as_those_of_the_whole_package() -> None:
+    alone = presidio.generic("IbanRecognizer", "CryptoRecognizer", "UsSsnRecognizer", "MacAddressRecognizer")
+    from presidio_analyzer import predefined_recognizers as whole
+
+    texts = ["GB82WEST12345698765432", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "536-22-8145", "00:1A:2B:3C:4D:5E", "000"]
+    for kind in alone:
+        pair = kind(), getattr(whole, kind.__name__)()
+        assert pair[0].context == pair[1].context
+        for text in texts:
+            found = [each.analyze(text, each.supported_entities) for each in pair]
+            ours, theirs = ([(r.entity_type, r.start, r.end, r.score) for r in results] for results in found)
+            assert ours == theirs
