@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --upgrade pip
 	$(VENV)/bin/pip install --quiet -e '.[train,datatrove,explore,dev]'
-	$(RUN) -m curate.kernels.compile
+	$(RUN) -m curate compile
 	touch $(STAMP)
 
 crawl-sample: setup

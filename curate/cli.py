@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stages": ("every stage, parameter, default, unit, source", "curate.commands.stages"),
     "crawl-sample": ("a sample of Common Crawl, or the mini-web without a network", "curate.sources.crawl_sample"),
     "crawl": ("crawl sites politely into WARC files", "curate.sources.crawl.command"),
+    "compile": ("fill the cache of compiled kernels, once after an installation", "curate.commands.compile"),
     "doctor": ("versions, Ray, models, disk, known traps", "curate.commands.doctor"),
 }
 """Name → (what it does, its module)."""

@@ -87,7 +87,7 @@ class ShardReport:
     skipped: Counter[str] = field(default_factory=Counter)
     """Records that are no documents, by reason."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
-    """By stage label, `read`, `write` and `total`."""
+    """By stage label, `open` (once a process and phase), `read`, `write` and `total`."""
     input_bytes: int = 0
     files: dict[str, FileEntry] = field(default_factory=dict)
     """By kind: `documents`, `ledger`, `failed`, `skipped`, `dropped/LABEL`."""
@@ -126,6 +126,7 @@ def run_map_task(task: MapTask) -> ShardReport:
     stages = task.phase.map_stages
     chain: Chain | GuardedChain
     chain = GuardedChain(stages, task.cpu_seconds) if task.careful else _opened(task.phase)
+    report.spend("open", time.process_time() - started)
     try:
         _through(task, chain, writers, report, store)
         writers.close()

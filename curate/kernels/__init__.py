@@ -2,7 +2,7 @@
 
 Compiled code is cached in the environment (`<prefix>/var/cache/curate`), not beside the source, so that an
 installed package needs no writable source folder and every checkout keeps its own entry; NUMBA_CACHE_DIR
-overrides it. `python -m curate.kernels.compile` fills the cache.
+overrides it. `python -m curate compile` fills the cache.
 """
 
 import os

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from classifiers.fasttext_process import train
 from curate.stage import GlobalContext, Shared
 from curate.stages.quality.fasttext_model import FastTextModel, ModelError, calibrated, find, prepare
 from curate.stages.quality.stage import (
@@ -32,11 +33,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     lines = [f"__label__good {prepare(t)}\n" for t in GOOD] + [f"__label__bad {prepare(t)}\n" for t in BAD]
     (folder / "train.txt").write_text("".join(lines * 40))
-    trained = fasttext.train_supervised(
-        str(folder / "train.txt"), dim=8, epoch=20, lr=0.5, thread=1, verbose=0, wordNgrams=2, bucket=1000
-    )
     path = folder / "small.bin"
-    trained.save_model(str(path))
+    settings = {"input": str(folder / "train.txt"), "dim": 8, "epoch": 20, "lr": 0.5, "thread": 1, "verbose": 0}
+    train(settings | {"wordNgrams": 2, "bucket": 1000}, quantize=False, target=path)
     card = {"name": "small", "sha256": FastTextModel(path).sha256, "labels": ["good", "bad"], "positive": "good"}
     path.with_suffix(".json").write_text(json.dumps(card))
     return path

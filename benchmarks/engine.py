@@ -1,0 +1,103 @@
+"""What the engine costs beside the stages, and what a second worker gains.
+
+    python -m benchmarks.engine --input 'data/crawl-sample/*.warc.gz'
+
+The same recipe runs three times into fresh folders: inline, by Ray with one worker, by Ray with two. The engine's
+share is CPU time: committing, ledger, tables and hashes (`write` and what no stage accounts for) over reading and
+the stages. Opening models is listed by itself: it is paid once a process, not once a page. The three runs must leave
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RECIPE = """
+name: engine
+input: {{warc: {files}}}
+stages:
+  - url_filter
+  - extract
+  - language: {{keep: [en], min_score: 0.65}}
+  - gopher_repetition
+  - gopher_quality
+  - c4_quality: {{terminal_punctuation: false}}
+  - fineweb_quality
+  - deduplicate: {{by: url}}
+  - deduplicate: {{by: minhash}}
+output: {output}
+"""
+
+WAYS = {"inline": ["--inline"], "1 worker": ["--workers", "1"], "2 workers": ["--workers", "2"]}
+
+
+def measured(files: list[str], folder: Path, way: list[str]) -> dict[str, Any]:
+    """Wall seconds of the whole command and of the run in it, counts, and name → hash of the data files."""
+    folder.mkdir()
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.format(files=json.dumps(files), output=folder / "run"))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "curate", "run", str(recipe), "--quiet", *way],
+        check=True, env=environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    wall = time.perf_counter() - start
+    manifest = json.loads((folder / "run" / "manifest.json").read_text())
+    return {
+        "wall": wall,
+        "run": manifest["wall_seconds"],
+        "counts": manifest["counts"],
+        "hashes": {entry["path"]: entry["sha256"] for entry in manifest["files"]},
+    }
+
+
+def engine_share(counts: dict[str, Any]) -> dict[str, float]:
+    """CPU seconds of the shards' tasks: stages with reading, opening, engine; and engine over stages."""
+    seconds = dict(counts["cpu_seconds"])
+    total, opened, written = seconds.pop("total"), seconds.pop("open"), seconds.pop("write")
+    stages = sum(seconds.values())
+    engine = total - stages - opened
+    return {"stages": stages, "open": opened, "engine": engine, "write": written, "share": engine / stages}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", default="data/crawl-sample/*.warc.gz")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    args = parser.parse_args()
+    files = sorted(glob.glob(args.input, recursive=True))  # noqa: PTH207
+    if not files:
+        parser.error(f"--input {args.input}: no such files; make crawl-sample writes some")
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = {name: measured(files, Path(scratch) / str(i), way) for i, (name, way) in enumerate(WAYS.items())}
+    share = engine_share(rows["inline"]["counts"])
+    hashes = [row.pop("hashes") for row in rows.values()]
+    same = all(each == hashes[0] for each in hashes)
+    print(
+        f"pages read: {rows['inline']['counts']['read']}; the three runs left {'the same' if same else 'OTHER'} bytes"
+    )
+    print(
+        "CPU seconds, inline: " + ", ".join(f"{name} {value:.2f}" for name, value in share.items() if name != "share")
+    )
+    print(f"engine over stages: {100 * share['share']:.1f} %")
+    for name, row in rows.items():
+        print(f"{name:<12} wall of the command {row['wall']:6.1f} s, of the run in it {row['run']:6.1f} s")
+    for what in ("wall", "run"):
+        print(f"two workers over one, {what}: {rows['1 worker'][what] / rows['2 workers'][what]:.2f} ×")
+    if args.json:
+        Path(args.json).write_text(json.dumps({"rows": rows, "engine": share, "same_bytes": same}, indent=1))
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
