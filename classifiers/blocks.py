@@ -23,7 +23,8 @@ from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, 
 from curate.kernels.block_features import FEATURES
 from curate.kernels.html import C_WORDS
 from curate.kernels.trees import Trees, parse_lightgbm, score
-from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose, whole_tables
+from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose
+from curate.stages.extract.units import units_of
 
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
@@ -87,8 +88,7 @@ def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, floa
     found: dict[str, list[float]] = defaultdict(list)
     for page, odds in zip(pages, scores, strict=True):
         words = np.maximum(page.page.counts[:, C_WORDS], MIN_WORDS)
-        keep = choose(1 / (1 + np.exp(-odds)), words)
-        f1 = page.f1(whole_tables(page.page, keep))
+        f1 = page.f1(choose(1 / (1 + np.exp(-odds)), words, units_of(page.page)))
         if page.collection == "wcxb":
             found["wcxb"].append(f1)
             found[f"wcxb {page.kind}"].append(f1)

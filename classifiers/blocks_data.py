@@ -151,7 +151,7 @@ def prepare(source: Source) -> GoldPage:
     data = source.html.encode("utf-8", "replace")
     page = scan(data)
     rows = features(page, read_hints(source.html, read_metas(source.html)), len(data))
-    raw, offsets = emit(data, page, np.arange(len(page.node)), np.zeros(len(page.node), np.bool_))
+    raw, offsets = emit(data, page, np.arange(len(page.node)), np.zeros(len(page.node), np.int8))
     words = [
         words_of(entities.unescape(raw[a:b].decode("utf-8", "replace")))
         for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)

@@ -39,7 +39,7 @@ MAX_LOOK = 256
 MAX_SPAN = 1000
 """More columns or rows than this no cell spans (the limit of the HTML standard for columns)."""
 
-TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX = range(8)
+TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX, SCRIPT_ASCIIMATH = range(9)
 """Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query
 of an image's address."""
 
@@ -194,6 +194,7 @@ def _word_bits(page, start, end):
 _DISPLAY, _NONE, _DISPLAYED = (np.frombuffer(t, np.uint8) for t in (b"display:none", b"display: none", b"mode=display"))
 _KATEX, _MATHJAX, _TEX = (np.frombuffer(t, np.uint8) for t in (b"katex-html", b"mathjax", b"math/tex"))
 _TRUE, _MIMETEX, _LATEX = (np.frombuffer(text, np.uint8) for text in (b"true", b"mimetex", b"latex"))
+_ASCIIMATH = np.frombuffer(b"math/asciimath", np.uint8)
 
 
 @njit(cache=True, nogil=True)
@@ -492,12 +493,13 @@ def _scan(page):
                     depth -= 1
                 if skip_depth > depth:
                     skip_depth = 0
-            if boundary:
-                if opened[T_PRE] > 0 and block >= 0:
+            if boundary and opened[T_PRE] > 0 and block >= 0:
+                # In preformatted text a block-level element is a line; two edges that meet are one line's end.
+                if kind[segments - 1] != BREAK:
                     kind[segments], start[segments], end[segments] = BREAK, i, i
                     segments += 1
-                else:
-                    block = -1
+            elif boundary:
+                block = -1
             continue
         # -------- start tags: what they end
         if ENDS_P[code] and opened[T_P] > 0:
@@ -574,7 +576,8 @@ def _scan(page):
                     if not blank:
                         break
                     k -= 1
-                if code == T_HR or (k >= first_segment[block] and kind[k] == BREAK and opened[T_PRE] == 0):
+                two = k >= first_segment[block] and kind[k] == BREAK
+                if code == T_HR or (two and opened[T_PRE] + opened[T_CODE] == 0):
                     block = -1
                 else:
                     kind[segments], start[segments], end[segments] = BREAK, i, i
@@ -610,6 +613,9 @@ def _scan(page):
                 elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _TEX):
                     formula = SCRIPT_TEX_DISPLAY if contains(page, type_start, type_end, _DISPLAYED) else SCRIPT_TEX
                     value_start, value_end = i, close
+                elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _ASCIIMATH):
+                    formula = SCRIPT_ASCIIMATH
+                    value_start, value_end = i, close
                 i = close
                 while i < n and page[i] != 62:
                     i += 1
@@ -631,12 +637,12 @@ def _scan(page):
         if IS_VOID[code] or IS_RAW[code]:
             continue
         # -------- push
-        if boundary:
-            if opened[T_PRE] > 0 and block >= 0:
+        if boundary and opened[T_PRE] > 0 and block >= 0:
+            if kind[segments - 1] != BREAK:
                 kind[segments], start[segments], end[segments] = BREAK, i, i
                 segments += 1
-            else:
-                block = -1
+        elif boundary:
+            block = -1
         if depth >= MAX_DEPTH:
             overflow += 1
             continue

@@ -1,4 +1,4 @@
-"""Writes the text of chosen blocks: white space collapsed as a browser does, preformatted text left as it is.
+"""Writes the text of chosen blocks: white space collapsed as a browser does, preformatted text and code left alone.
 
 In go a page's bytes, its segments and the blocks wanted, out come one buffer and each block's range of it.
 Entities stay encoded (the caller decodes all at once); each formula is one byte FORMULA, in order.
@@ -12,12 +12,15 @@ from numba import njit
 
 from curate.kernels.html import BREAK, TEXT, Page
 
+FLOWING, PREFORMATTED, BROKEN_CODE = range(3)
+"""How a block is written: white space collapsed; left as it is; or as code whose lines end at `<br>`, where spaces
+indent and only line ends of the source are white space to collapse."""
 FORMULA = 1
 """The control byte that stands for a formula; pages' own control bytes are left out."""
 
 
 @njit(cache=True, nogil=True)
-def _emit(page, kind, start, end, first_segment, blocks, preformatted):
+def _emit(page, kind, start, end, first_segment, blocks, manner):
     size = 0
     for b in blocks:
         for s in range(first_segment[b], first_segment[b + 1]):
@@ -25,8 +28,8 @@ def _emit(page, kind, start, end, first_segment, blocks, preformatted):
     out, at = np.empty(size + 1, np.uint8), 0
     offsets = np.zeros(len(blocks) + 1, np.int64)
     for index in range(len(blocks)):
-        b, pre = blocks[index], preformatted[index]
-        begin, space = at, False
+        b, pre, code = blocks[index], manner[index] == PREFORMATTED, manner[index] == BROKEN_CODE
+        begin, space, indent = at, False, 0
         for s in range(first_segment[b], first_segment[b + 1]):
             if kind[s] == TEXT:
                 for i in range(start[s], end[s]):
@@ -39,25 +42,31 @@ def _emit(page, kind, start, end, first_segment, blocks, preformatted):
                         if byte > 31 or byte == 9 or byte == 10:
                             out[at] = byte
                             at += 1
+                    elif code and (byte == 32 or byte == 9):
+                        indent += 1
                     elif byte == 32 or 9 <= byte <= 13:
                         space = True
                     elif byte > 31:
                         if space and at > begin and out[at - 1] != 10:
                             out[at] = 32
                             at += 1
-                        space = False
+                        elif not space and at > begin:
+                            for _ in range(indent):
+                                out[at] = 32
+                                at += 1
+                        space, indent = False, 0
                         out[at] = byte
                         at += 1
             elif kind[s] == BREAK:
-                if at > begin and (out[at - 1] != 10 or (pre and kind[s - 1] == BREAK and start[s] != start[s - 1])):
+                if at > begin and (out[at - 1] != 10 or code or (pre and kind[s - 1] == BREAK)):
                     out[at] = 10
                     at += 1
-                space = False
+                space, indent = False, 0
             else:
                 if space and at > begin and out[at - 1] != 10:
                     out[at] = 32
                     at += 1
-                space = False
+                space, indent = False, 0
                 out[at] = FORMULA
                 at += 1
         while not pre and at > begin and out[at - 1] == 10:
@@ -67,12 +76,12 @@ def _emit(page, kind, start, end, first_segment, blocks, preformatted):
 
 
 def emit(
-    page: bytes, scanned: Page, blocks: npt.NDArray[np.int64], preformatted: npt.NDArray[np.bool_]
+    page: bytes, scanned: Page, blocks: npt.NDArray[np.int64], manner: npt.NDArray[np.int8]
 ) -> tuple[bytes, npt.NDArray[np.int64]]:
-    """The text of `blocks` (indices, any order) and offsets [len(blocks) + 1] into it."""
+    """The text of `blocks` (indices, any order), each in its manner, and offsets [len(blocks) + 1] into it."""
     out, offsets = _emit(
         np.frombuffer(page, np.uint8), scanned.kind, scanned.start, scanned.end, scanned.first_segment, blocks,
-        preformatted,
+        manner,
     )  # fmt: skip
     return out.tobytes(), offsets
 

@@ -16,18 +16,15 @@ import numpy.typing as npt
 
 from curate.kernels.block_features import features
 from curate.kernels.html import C_WORDS, Page, scan
-from curate.kernels.html_text import innermost
-from curate.kernels.markup import CODE
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_metadata, read_metas
 from curate.stages.extract.structure import write_text
+from curate.stages.extract.units import units_of
 
 MODEL = Path(__file__).parents[3] / "classifiers" / "models" / "blocks.txt"
 """What `python -m classifiers train blocks` writes."""
-MIN_TABLE_SHARE = 0.5
-"""A table of which more than this share of the words was chosen is kept whole."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
 _WORD = re.compile(r"\w+")
@@ -51,8 +48,7 @@ def extract_blocks(html: str, options: Options, model: Trees | None = None) -> E
     said = read_metadata(html, metas)
     page = scan(source)
     probabilities = block_probabilities(page, read_hints(html, metas), len(source), model)
-    keep = choose(probabilities, np.maximum(page.counts[:, C_WORDS], MIN_WORDS))
-    keep = whole_tables(page, keep)
+    keep = choose(probabilities, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), units_of(page))
     text = write_text(source, page, np.flatnonzero(keep), options.format == "markdown")
     if said.structured and len(said.structured) >= MIN_DESCRIPTION:
         text = _with_description(text, said.structured)
@@ -70,32 +66,22 @@ def block_probabilities(
     return 1 / (1 + np.exp(-score(model or load_model(), features(page, hints, n_bytes))))
 
 
-def choose(probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """The blocks that make the expected F1 largest: the k most probable, for the best k.
+def choose(
+    probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], units: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """The blocks that make the expected F1 largest: those of the k most probable units, for the best k.
 
-    With w the words and p the probability of a block, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w).
+    With w the words and p the probability of a unit, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w). `units` says which
+    blocks are kept or left together.
     """
-    keep = np.zeros(len(probabilities), np.bool_)
     if not len(probabilities):
-        return keep
-    order = np.argsort(-probabilities, kind="stable")
-    content = probabilities * weights
-    expected = 2 * np.cumsum(content[order]) / (np.cumsum(weights[order]) + content.sum() + 1e-9)
+        return np.zeros(0, np.bool_)
+    content, weight = np.bincount(units, probabilities * weights), np.bincount(units, weights)
+    order = np.argsort(-content / weight, kind="stable")
+    expected = 2 * np.cumsum(content[order]) / (np.cumsum(weight[order]) + content.sum() + 1e-9)
+    keep = np.zeros(len(weight), np.bool_)
     keep[order[: int(np.argmax(expected)) + 1]] = True
-    return keep
-
-
-def whole_tables(page: Page, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """`keep`, with every cell of a table of which most words were chosen."""
-    tables = innermost(page.tag, page.parent, CODE["table"])[page.node]
-    if not tables.any():
-        return keep
-    words = page.counts[:, C_WORDS]
-    inside = np.bincount(tables, words)
-    chosen = np.bincount(tables, words * keep)
-    whole = chosen > MIN_TABLE_SHARE * inside
-    whole[0] = False
-    kept: npt.NDArray[np.bool_] = keep | whole[tables]
+    kept: npt.NDArray[np.bool_] = keep[units]
     return kept
 
 

@@ -10,7 +10,8 @@ import html as entities
 import re
 from urllib.parse import unquote_plus
 
-from curate.kernels.html import ADDRESS_TEX, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY
+from curate.kernels.html import ADDRESS_TEX, IMAGE_TEX, SCRIPT_ASCIIMATH, SCRIPT_TEX, SCRIPT_TEX_DISPLAY
+from curate.stages.extract import asciimath
 
 _ANNOTATION = re.compile(r"<annotation\b[^>]*tex[^>]*>(.*?)</annotation", re.IGNORECASE | re.DOTALL)
 _ALTTEXT = re.compile(r"""^<math\b[^>]*?\balttext\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
@@ -53,6 +54,8 @@ def to_tex(kind: int, source: str) -> str:
         # A script's content is not entity-encoded.
         found = _CDATA.match(source)
         tex = found[1] if found else source
+    elif kind == SCRIPT_ASCIIMATH:
+        tex = asciimath.to_tex(source)
     elif kind in (IMAGE_TEX, ADDRESS_TEX):
         tex = entities.unescape(source)
         if kind == ADDRESS_TEX:

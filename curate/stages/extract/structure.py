@@ -16,9 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
-from curate.kernels.html import IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, TEXT, Page
-from curate.kernels.html_text import FORMULA, emit, innermost
+from curate.kernels.html import (
+    C_BREAKS,
+    C_CHARS,
+    C_CODE,
+    IMAGE_TEX,
+    SCRIPT_ASCIIMATH,
+    SCRIPT_TEX,
+    SCRIPT_TEX_DISPLAY,
+    SHADOW_MATHML,
+    TEXT,
+    Page,
+)
+from curate.kernels.html_text import BROKEN_CODE, FLOWING, FORMULA, PREFORMATTED, emit, innermost
+from curate.stages.extract import asciimath
 from curate.stages.extract.formulas import to_tex
+from curate.stages.extract.units import data_tables, listings
 
 _T = markup.CODE
 _H1, _H6 = _T["h1"], _T["h6"]
@@ -27,8 +40,6 @@ _CELLS = frozenset({_T["td"], _T["th"]})
 _LANGUAGE = re.compile(rb"(?:language|lang|brush:|highlight(?:-source)?|sourceCode|src)[-\s]\s*([A-Za-z][\w+#]{0,15})")
 _LINE_NUMBERS = re.compile(r"[\d\s]+")
 _FORMULA = chr(FORMULA)
-MAX_CELL_BLOCKS = 6
-"""A table with a cell of more chosen blocks than this lays out the page; its cells are read as running text."""
 MAX_SPANNED = 32
 """A cell that says it spans more columns than this is written as spanning so many, so that no tag writes a book."""
 MAX_COLUMNS = 256
@@ -98,27 +109,39 @@ class _Line:
     text: str
     context: Context
     block: int
+    code: bool
 
 
 def write_text(source: bytes, page: Page, chosen: npt.NDArray[np.int64], markdown: bool = False) -> str:
     """The text of the blocks `chosen` (ascending) of the page scanned from `source`."""
     structure = Structure(page)
-    nodes = page.node[chosen].tolist()
-    contexts = [structure.of(node) for node in nodes]
-    preformatted = np.array([context.preformatted for context in contexts], np.bool_)
-    texts = _texts(source, page, chosen, preformatted)
-    lines = []
-    for index, (text, context) in enumerate(zip(texts, contexts, strict=True)):
+    tables = data_tables(page)[chosen].tolist()
+    listing = listings(page)[chosen]
+    contexts = [
+        context if context.table == table else replace(context, table=0, row=0)
+        for context, table in zip((structure.of(node) for node in page.node[chosen].tolist()), tables, strict=True)
+    ]
+    manner = np.array([PREFORMATTED if context.preformatted else FLOWING for context in contexts], np.int8)
+    counts = page.counts[chosen]
+    broken = (counts[:, C_BREAKS] > 0) & (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
+    manner[(manner == FLOWING) & (broken | (listing > 0))] = BROKEN_CODE
+    lines: list[_Line] = []
+    last_listing = 0
+    for index, text in enumerate(_texts(source, page, chosen, manner)):
+        context, of = contexts[index], int(listing[index])
         if context.preformatted:
             text = text.removeprefix("\n").rstrip("\n")
             if _LINE_NUMBERS.fullmatch(text) and "\n" in text:
                 continue
-        if text.strip():
-            lines.append(_Line(text, context, index))
-    layout = _layout_tables(lines)
+        if of and of == last_listing:
+            lines[-1].text += "\n" + text.rstrip()
+        elif text.strip():
+            lines.append(_Line(text, context, index, context.preformatted or manner[index] == BROKEN_CODE))
+            last_listing = of
+    for line in lines:
+        line.text = line.text.rstrip("\n")
     out: list[str] = []
-    tables = {line.context.table for line in lines if line.context.row} - layout
-    rows = _row_cells(structure, page, tables) if tables else {}
+    rows = _row_cells(structure, page, set(tables) - {0}) if any(tables) else {}
     at, last_item, last_table = 0, 0, 0
     while at < len(lines):
         line = lines[at]
@@ -136,18 +159,24 @@ def write_text(source: bytes, page: Page, chosen: npt.NDArray[np.int64], markdow
         out.append(_paragraph(line, markdown, context.item != last_item, source, page, int(chosen[line.block])))
         last_item = context.item or last_item
         at += 1
-    return ("\n\n" if markdown else "\n").join(out) if not markdown else _join_markdown(out)
+    return _join_markdown(out) if markdown else "\n".join(out)
 
 
-def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], preformatted: npt.NDArray[np.bool_]) -> list[str]:
-    raw, offsets = emit(source, page, chosen, preformatted)
+def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], manner: npt.NDArray[np.int8]) -> list[str]:
+    raw, offsets = emit(source, page, chosen, manner)
     bounds = offsets.tolist()
     pieces = [raw[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(bounds)]
     if b"&" in raw:
         pieces = [entities.unescape(piece) if "&" in piece else piece for piece in pieces]
     pieces = [
-        piece if pre else piece.replace("\xa0", " ") for piece, pre in zip(pieces, preformatted.tolist(), strict=True)
+        piece if how == PREFORMATTED else piece.replace("\xa0", " ")
+        for piece, how in zip(pieces, manner.tolist(), strict=True)
     ]
+    if b"`" in raw and asciimath.is_used(source):
+        pieces = [
+            asciimath.translate_delimited(piece) if how == FLOWING else piece
+            for piece, how in zip(pieces, manner.tolist(), strict=True)
+        ]
     if raw.find(FORMULA) < 0:
         return pieces
     return [
@@ -166,26 +195,13 @@ def _with_formulas(piece: str, source: bytes, page: Page, block: int) -> str:
         kind = int(page.kind[s])
         tex = to_tex(kind, source[int(page.start[s]) : int(page.end[s])].decode("utf-8", "replace"))
         following = int(page.kind[spoken[index + 1]]) if index + 1 < len(spoken) else -1
-        if kind == SHADOW_MATHML and following in (SCRIPT_TEX, SCRIPT_TEX_DISPLAY):
+        if kind == SHADOW_MATHML and following in (SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SCRIPT_ASCIIMATH):
             tex = ""
         if kind == IMAGE_TEX and index and tex.strip("$") == written[-1].strip("$"):
             tex = ""
         written.append(tex)
     parts = piece.split(_FORMULA)
     return "".join(part + tex for part, tex in zip(parts, [*written, ""], strict=False))
-
-
-def _layout_tables(lines: Sequence[_Line]) -> set[int]:
-    """Tables that lay out the page: a cell of theirs has many blocks, a heading or code."""
-    blocks: dict[int, int] = {}
-    found = set()
-    for line in lines:
-        cell = line.context.cell
-        if cell:
-            blocks[cell] = blocks.get(cell, 0) + 1
-            if blocks[cell] > MAX_CELL_BLOCKS or line.context.heading or line.context.preformatted:
-                found.add(line.context.table)
-    return found
 
 
 def _row_cells(structure: Structure, page: Page, tables: set[int]) -> dict[int, list[int]]:
@@ -230,7 +246,7 @@ def _paragraph(line: _Line, markdown: bool, starts_item: bool, source: bytes, pa
     context, text = line.context, line.text
     if not markdown:
         return "- " + text if context.item and context.lists and starts_item else text
-    if context.preformatted:
+    if line.code:
         start = int(page.start[page.first_segment[block]])
         found = _LANGUAGE.findall(source[max(start - 300, 0) : start])
         fence = "```" if "```" not in text else "````"

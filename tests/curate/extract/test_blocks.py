@@ -10,9 +10,11 @@ import pytest
 from curate.kernels.html import scan
 from curate.kernels.html_text import emit
 from curate.kernels.trees import parse_lightgbm, score
+from curate.stages.extract import asciimath
 from curate.stages.extract.blocks import MODEL, choose, extract_blocks
 from curate.stages.extract.engines import Options
 from curate.stages.extract.structure import write_text
+from curate.stages.extract.units import units_of
 
 PARAGRAPH = (
     "The committee met on Tuesday to discuss the harvest, and its members agreed that the weather had been kind. "
@@ -39,7 +41,7 @@ def block_texts(html: str) -> list[str]:
     source = html.encode()
     page = scan(source)
     blocks = np.arange(len(page.node))
-    raw, offsets = emit(source, page, blocks, np.zeros(len(blocks), np.bool_))
+    raw, offsets = emit(source, page, blocks, np.zeros(len(blocks), np.int8))
     return [raw[offsets[b] : offsets[b + 1]].decode() for b in blocks]
 
 
@@ -83,6 +85,34 @@ def test_tables_keep_every_cell_and_align_them() -> None:
     html = "<table><tr><th>Name<th>Value<tr><td>a<td>1<tr><td><td>2</table>"
     assert all_text(html) == "Name | Value\na | 1\n | 2"
     assert all_text(html, markdown=True) == "| Name | Value |\n| --- | --- |\n| a | 1 |\n|  | 2 |"
+
+
+def test_a_table_is_kept_or_left_with_all_its_cells() -> None:
+    page = scan(b"<table><tr><td>a<td>b<tr><td>c<td>d</table><p>e<table><tr><td><h2>f</h2><td>g</table>")
+    units = units_of(page)
+    assert len(set(units[:4])) == 1
+    assert len(set(units[4:])) == 3  # a table with a heading in it lays out the page
+    keep = choose(np.array([0.9, 0.9, 0.2, 0.9, 0.1, 0.1, 0.1]), np.ones(7), units)
+    assert keep.tolist() == [True] * 4 + [False] * 3
+
+
+def test_code_in_lines_of_their_own_elements_is_one_listing() -> None:
+    lines = ["&lt;%", "&nbsp;&nbsp;int x;", "&nbsp;", "%&gt;"]
+    for tag in ("code", "span"):
+        divs = "".join(f'<div class="line"><{tag}>{line}</{tag}></div>\n' for line in lines)
+        html = f"<div>{divs}</div>" if tag == "code" else f"<pre>{divs.replace(chr(10), '')}</pre>"
+        assert all_text(html).replace("\xa0", " ").split("\n") == [
+            "<%",
+            "  int x;",
+            *([""] if tag == "code" else [" "]),
+            "%>",
+        ]
+
+
+def test_code_broken_by_br_keeps_blank_lines_and_indentation() -> None:
+    html = "<p>so</p><div><code>\nfor x:<br />\n&nbsp; print(x)<br />\n<br />\n    done</code></div>"
+    assert all_text(html) == "so\nfor x:\n  print(x)\n\ndone"
+    assert all_text("<code>a<br>   b</code>") == "a\n   b"
 
 
 def test_cells_that_span_keep_the_others_under_their_headers() -> None:
@@ -139,6 +169,30 @@ def test_formula_becomes_tex(html: str, tex: str) -> None:
     assert all_text(f"<p>so {html} holds</p>") == f"so {tex} holds"
 
 
+@pytest.mark.parametrize(
+    ("source", "tex"),
+    [
+        ("sum_(k=1)^n k = (n(n+1))/2", r"{\sum}_{k = 1}^{n} k = \frac{n \left(n + 1\right)}{2}"),
+        ("e^(2x) <= sqrt x", r"{e}^{2 x} \le \sqrt{x}"),
+        ("root(3)(y) in RR", r"\sqrt[3]{y} \in \mathbb{R}"),
+        ("((a, b), (c, d))", r"\left(\begin{matrix}a & b \\ c & d\end{matrix}\right)"),
+        ("|->(", r"\mapsto \left(\right."),
+    ],
+)
+def test_asciimath_becomes_tex(source: str, tex: str) -> None:
+    script = '<script src="/js/ASCIIMathML.js"></script>'
+    assert all_text(f"{script}<p>so `{source.replace('<', '&lt;')}` holds</p>") == f"so ${tex}$ holds"
+    assert all_text(f"<p>so `{source}` holds</p>".replace("<=", "&lt;=")) == f"so `{source}` holds"
+    assert all_text(f'<p>so <script type="math/asciimath">{source}</script> holds</p>') == f"so ${tex}$ holds"
+
+
+def test_hostile_asciimath_ends_in_time() -> None:
+    started = time.process_time()
+    for source in ("(" * 2000, "((" * 400 + "a,b),(" * 200, "sqrt" * 500, "1/" * 1000, "^_" * 1000):
+        asciimath.to_tex(source)
+    assert time.process_time() - started < 5
+
+
 def test_text_inside_noscript_is_read() -> None:
     assert block_texts("<noscript><div>posts for crawlers</div></noscript>") == ["posts for crawlers"]
 
@@ -155,9 +209,9 @@ def test_trees_score_as_lightgbm_does() -> None:
 
 
 def test_chosen_blocks_maximise_expected_f1() -> None:
-    keep = choose(np.array([0.9, 0.1, 0.6]), np.array([10.0, 100.0, 10.0]))
+    keep = choose(np.array([0.9, 0.1, 0.6]), np.array([10.0, 100.0, 10.0]), np.arange(3))
     assert keep.tolist() == [True, False, True]
-    assert choose(np.zeros(0), np.zeros(0)).tolist() == []
+    assert choose(np.zeros(0), np.zeros(0), np.arange(0)).tolist() == []
 
 
 @pytest.mark.parametrize(
