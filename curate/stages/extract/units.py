@@ -27,7 +27,7 @@ def data_tables(page: Page) -> npt.NDArray[np.int64]:
     Layout is a table that holds another table, or a cell with many blocks, a heading or preformatted text.
     """
     table_of = innermost(page.tag, page.parent, _T["table"])
-    tables = table_of[page.node]
+    tables: npt.NDArray[np.int64] = table_of[page.node]
     if not tables.any():
         return tables
     layout = np.zeros(len(page.tag), np.bool_)
@@ -54,10 +54,11 @@ def listings(page: Page) -> npt.NDArray[np.int64]:
     line = in_div & (code > 0) & (code >= MIN_CODE_SHARE * characters)
     if not line.any():
         return np.zeros(len(above), np.int64)
-    blank = in_div & (page.counts[:, C_WORDS] == 0) & (characters <= 1)
+    blank = in_div & (page.counts[:, C_WORDS] == 0) & (characters - code <= 1)
     lines = np.bincount(above, line, minlength=len(page.tag))
     others = np.bincount(above, ~(line | blank), minlength=len(page.tag))
-    return np.where((lines >= MIN_LISTING_LINES)[above] & (others == 0)[above], above, 0)
+    whole = (lines >= MIN_LISTING_LINES) & (others == 0)
+    return np.where(whole[above], above, 0)
 
 
 def units_of(page: Page) -> npt.NDArray[np.int64]:
