@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 from typing import cast
@@ -12,9 +13,10 @@ from curate.stages import BUILT_IN
 ENTRY_POINTS = "curate.stages"
 
 
+@functools.cache
 def registered() -> dict[str, str]:
     """Every stage by name, as "module:Class": the built-in ones and those of installed packages, which declare
-    theirs in the entry-point group `curate.stages`. A built-in name cannot be taken over."""
+    theirs in the entry-point group `curate.stages`; looked up once a process. A built-in name cannot be taken over."""
     found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
     return found | BUILT_IN
 

@@ -18,11 +18,14 @@ import pyarrow.compute as pc
 from curate.documents import IDENTITY
 from curate.engine.chain import FAILED, Chain, ChainResult, dead_letters, with_verdicts
 from curate.engine.guard import GuardedChain, lift_cpu_limit, limit_cpu
+from curate.engine.lean import without_pandas
 from curate.engine.ledger import SKIPPED, ledger_rows
 from curate.engine.phase import Phase
 from curate.engine.store import FileEntry, Store
 from curate.engine.tables import TableWriter, empty_batch, read_batches
 from curate.sources import Documents, Extent, Failure, Shard, Skipped, read
+
+without_pandas()
 
 READ = "read"
 """The label of the source in ledgers and dead letters."""

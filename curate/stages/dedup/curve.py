@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import quad
 
 
 def chance_found(similarity: float | NDArray[np.float64], bands: int, rows: int) -> NDArray[np.float64]:
@@ -16,6 +15,8 @@ def best_bands(threshold: float, hashes: int) -> tuple[int, int]:
     """(bands, rows) with bands × rows ≤ hashes whose S-curve is nearest to a step at the threshold: the least sum
     of the area under it below the threshold (false candidates) and above it beyond (pairs missed), each weighing
     one half. This is datasketch's criterion."""
+    from scipy.integrate import quad  # half a second of CPU, and most runs name their bands
+
     best, least = (1, 1), float("inf")
     for bands in range(1, hashes + 1):
         for rows in range(1, hashes // bands + 1):
