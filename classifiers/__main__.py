@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-MODULES = {"blocks": "classifiers.blocks"}
+MODULES = {"blocks": "classifiers.blocks", "language": "classifiers.language"}
 """Models that are no fastText classifiers → their module."""
 SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.yaml"))
 COMMANDS = ("build", "train", "evaluate", "calibrate", "card")
@@ -34,9 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{chosen.name} has no command {chosen.command}; it has {', '.join(known)}")
     options = argparse.ArgumentParser(prog=f"python -m classifiers {chosen.command} {chosen.name}")
     module.add_arguments(options)
+    from curate.stages.quality.fasttext_model import ModelError
+
     try:
         return int(command(options.parse_args(rest)))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ModelError) as error:
         print(f"{chosen.command} {chosen.name}: {error}", file=sys.stderr)
         return 1
 

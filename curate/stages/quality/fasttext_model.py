@@ -81,7 +81,7 @@ class FastTextModel:
                     f"{path}: its hash is {self.sha256[:12]}…, but {beside.name} says {self.card.sha256[:12]}…; "
                     "put the matching pair back, or train again"
                 )
-        self._model = _load(path)
+        self._model = load(path)
         self.labels: list[str] = [label.removeprefix(LABEL) for label in self._model.get_labels()]
         if self.card is not None and sorted(self.card.labels) != sorted(self.labels):
             raise ModelError(f"{path}: has the labels {self.labels}, but {beside.name} says {self.card.labels}")
@@ -135,7 +135,8 @@ def _card(path: Path) -> ModelCard:
         raise ModelError(f"{path}: not a model's description: {error}") from error
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """The library's model of a file. ModelError if it is none, or has no classes."""
     import fasttext
 
     try:
