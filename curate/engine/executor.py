@@ -49,6 +49,9 @@ class WorkerLostError(RuntimeError):
 class Executor(Protocol):
     """Runs tasks."""
 
+    on_lost: Callable[[str, int, str], None] | None
+    """Told of each worker that dies: the task's record, the attempt, what Ray says it was."""
+
     @property
     def workers(self) -> int: ...
 
@@ -64,11 +67,14 @@ class InlineExecutor:
     the same command runs again."""
 
     workers = 1
+    on_lost: Callable[[str, int, str], None] | None = None
 
     def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
         for task in tasks:
             store, marker = Store(task.store), f"{task.record}.attempt"
             died_before = store.exists(marker)
+            if died_before and self.on_lost is not None:
+                self.on_lost(task.record, 1, "the process ended")
             store.write_bytes(marker, b"")
             yield work(task.with_care() if died_before else task)
             store.remove(marker)
@@ -79,6 +85,8 @@ class InlineExecutor:
 
 class RayExecutor:
     """Ray tasks, as many in flight as there are workers."""
+
+    on_lost: Callable[[str, int, str], None] | None = None
 
     def __init__(self, workers: int | None = None, address: str | None = None) -> None:
         """`address`: a cluster (`auto`, `ray://…`); None starts Ray on this machine with `workers` CPUs."""
@@ -141,6 +149,8 @@ class RayExecutor:
                 except exceptions.RayTaskError as error:
                     raise error.cause if isinstance(error.cause, Exception) else error from None
                 except lost_worker as error:
+                    if self.on_lost is not None:
+                        self.on_lost(task.record, attempt, type(error).__name__)
                     if attempt >= MAX_ATTEMPTS:
                         raise WorkerLostError(
                             f"{task.record}: the worker died {attempt} times ({type(error).__name__})"

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.collection import FileCollection, document_schema
 from curate.engine.executor import Executor
+from curate.engine.log import RunLog, versions
 from curate.engine.phase import Phase, phases
 from curate.engine.progress import Progress
 from curate.engine.publish import check_output, publish
@@ -113,24 +114,37 @@ def run(job: Job, executor: Callable[[], Executor], progress: Progress) -> RunRe
     started = time.time()
     check_output(job.output)
     shards, steps = planned(job)
-    lazy = _LazyExecutor(executor)
+    log = RunLog(job.output)
+    log.say(
+        "run", work=False, name=job.name, recipe_hash=job.recipe_hash, shards=len(shards), versions=versions(),
+    )  # fmt: skip
+    lazy = _LazyExecutor(executor, log)
     try:
-        runner = _Runner(job, lazy, progress, shards, input_schema(job.inputs))
+        runner = _Runner(job, lazy, progress, log, shards, input_schema(job.inputs))
         results = [runner.carry_out(phase) for phase in steps]
         results += runner.settle(steps[-1])
         manifest, published = publish(job, lazy, results, runner.documents, shards, started)
+    except BaseException as error:
+        log.stopped(error)
+        raise
     finally:
         lazy.close()
     did_nothing = not published and all(result.reused == result.shards for result in results)
+    if not did_nothing:
+        counts = {name: manifest["counts"][name] for name in ("read", "kept", "dropped", "failed")}
+        log.say("done", seconds=round(time.time() - started, 3), **counts)
     return RunResult(job.output, manifest, did_nothing)
 
 
 class _LazyExecutor:
     """Starts the executor at the first task."""
 
-    def __init__(self, make: Callable[[], Executor]) -> None:
+    on_lost: Callable[[str, int, str], None] | None = None
+
+    def __init__(self, make: Callable[[], Executor], log: RunLog) -> None:
         self._make = make
         self._made: Executor | None = None
+        self._log = log
 
     @property
     def workers(self) -> int:
@@ -139,6 +153,7 @@ class _LazyExecutor:
     def _get(self) -> Executor:
         if self._made is None:
             self._made = self._make()
+            self._made.on_lost = self._log.lost
         return self._made
 
     def run(self, tasks: Any, work: Any, resources: Resources) -> Iterator[Any]:
@@ -155,16 +170,29 @@ class _Runner:
     """The state between phases: the documents, as shards of the last phase."""
 
     def __init__(
-        self, job: Job, executor: Executor, progress: Progress, shards: list[Shard], schema: pa.Schema
-    ) -> None:
-        self.job, self.executor, self.progress = job, executor, progress
+        self, job: Job, executor: _LazyExecutor, progress: Progress, log: RunLog, shards: list[Shard],
+        schema: pa.Schema,
+    ) -> None:  # fmt: skip
+        self.job, self.executor, self.progress, self.log = job, executor, progress, log
         self.store = Store(job.store)
         self.sources = shards
         self.documents: list[DocumentShard] = []
         self.schema = schema
 
     def carry_out(self, phase: Phase) -> PhaseResult:
-        return self._global(phase) if phase.is_global else self._map(phase)
+        return self._told(phase, self._global if phase.is_global else self._map)
+
+    def _told(self, phase: Phase, carry_out: Callable[[Phase], PhaseResult]) -> PhaseResult:
+        """Carries a phase out and leaves its line in the log."""
+        began = time.monotonic()
+        result = carry_out(phase)
+        named = {"phase": phase.title, "key": phase.key, "shards": result.shards, "reused": result.reused}
+        counts = {"read": sum(r.read for r in result.reports), "kept": sum(r.kept for r in result.reports)}
+        if phase.is_global:
+            counts = {"dropped": result.outcome["dropped"]}
+        work = result.reused < result.shards
+        self.log.say("phase", work=work, **named, seconds=round(time.monotonic() - began, 3), **counts)
+        return result
 
     def settle(self, last: Phase) -> list[PhaseResult]:
         """Carries out what global stages at the end of a recipe have decided, as a phase without stages."""
@@ -172,7 +200,7 @@ class _Runner:
             return []
         identity = json.dumps([last.key, "apply"])
         key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
-        return [self._map(Phase(key, (), last.key))]
+        return [self._told(Phase(key, (), last.key), self._map)]
 
     # -- map phases
 
