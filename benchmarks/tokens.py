@@ -1,18 +1,20 @@
 """Tokens measured: the trained tokenizer beside the library's own, encoding beside peers, splits by exact Jaccard.
 
-    python -m benchmarks.tokens encode --texts ../shared/data/text/brown.jsonl.gz
+    python -m benchmarks.tokens encode --texts ../shared/data/text/webtext.jsonl.gz
     python -m benchmarks.tokens splits RUN
 
 `encode` trains on four documents of five, as `tokenize` does and as the library does by itself, and measures bytes per
-token on the fifth; then encodes the same texts with our Encoder, `tokenizers` and datatrove's tokenizer step, taking
-turns, one thread. `splits` compares every document of validation and test with every one of the other splits by the
-Jaccard similarity of their word 5-grams, without any code of the deduplication.
+token on the fifth; then encodes the same texts with our Encoder, with it held to `tokenizers`, with that library's own
+calls, with kitoken where it is installed, and with datatrove's tokenizer step, taking turns, one thread; whether the
+ids are ours is said of each. `splits` compares every document of validation and test with every one of the other splits
+by the Jaccard similarity of their word 5-grams, without any code of the deduplication.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import importlib.util
 import json
 import os
 import statistics
@@ -71,13 +73,24 @@ def encoding(file: str, vocabulary: int, megabytes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokenizer.json"
         path.write_bytes(ours)
-        seconds = _in_turns(_contestants(encoder, str(path), some, folder))
+        contestants = _contestants(ours, str(path), some, folder)
+        seconds = _in_turns(contestants)
+        wanted = encoder.encode(some)
+        same = {name: _alike(work(), wanted) for name, work in contestants.items() if name != "datatrove"}
     return {
         "bytes_per_token": {"ours": size / our_tokens, "library": size / their_tokens},
+        "encoder": encoder.library,
         "megabytes_encoded": total / 1e6,
         "cpu_seconds": seconds,
         "times_as_fast_as": {name: round(value / seconds["ours"], 3) for name, value in seconds.items()},
+        "same_ids": same,
     }
+
+
+def _alike(found: Any, wanted: list[list[int]]) -> str:
+    """Documents with our ids, whether or not their end is marked."""
+    alike = sum(list(ids) in (ours, ours[:-1]) for ids, ours in zip(found, wanted, strict=True))
+    return f"{alike} of {len(wanted)} documents"
 
 
 def _trained_directly(texts: list[str], vocabulary: int) -> Any:
@@ -88,11 +101,14 @@ def _trained_directly(texts: list[str], vocabulary: int) -> Any:
     return tokenizer
 
 
-def _contestants(encoder: Any, path: str, texts: list[str], folder: str) -> dict[str, Callable[[], Any]]:
+def _contestants(ours: bytes, path: str, texts: list[str], folder: str) -> dict[str, Callable[[], Any]]:
     from datatrove.data import Document
     from datatrove.pipeline.tokens import DocumentTokenizer
     from tokenizers import Tokenizer
 
+    from curate.stages.tokens.tokenizers_bpe import Encoder
+
+    encoder, held = Encoder(ours), Encoder(ours, "tokenizers")
     library = Tokenizer.from_file(path)
     library.no_truncation()
     documents = [Document(text=text, id=str(i)) for i, text in enumerate(texts)]
@@ -104,11 +120,18 @@ def _contestants(encoder: Any, path: str, texts: list[str], folder: str) -> dict
         )  # fmt: skip
         step.run(iter(documents), 0, 1)
 
-    return {
+    contestants: dict[str, Callable[[], Any]] = {
         "ours": lambda: encoder.encode(texts),
+        "ours, held to tokenizers": lambda: held.encode(texts),
         "tokenizers": lambda: [each.ids for each in library.encode_batch(texts)],
         "datatrove": datatrove,
     }
+    if importlib.util.find_spec("kitoken"):
+        import kitoken
+
+        other = kitoken.Kitoken.from_tokenizers_file(path)
+        contestants["kitoken"] = lambda: [other.encode(text, False) for text in texts]
+    return contestants
 
 
 def _in_turns(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:

@@ -15,7 +15,8 @@ from curate.commands import UsageError
 from curate.commands.export import documents
 from curate.commands.mix import read_dataset
 from curate.engine.store import Store
-from curate.stages.tokens.tokenizers_bpe import Encoder, load
+from curate.stages.tokens.tokenizers_bpe import Encoder
+from curate.stages.tokens.tokenizers_read import load
 
 LONGEST = 20
 RARE = 1e-7

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -31,7 +32,7 @@ from curate.stage import (
 )
 from curate.stages.mix.allocation import MixError
 from curate.stages.mix.plan import MixParameters, mix, weights_of
-from curate.stages.tokens import tokenizers_bpe
+from curate.stages.tokens import tokenizers_bpe, tokenizers_read
 from curate.stages.tokens.domains import domains_of
 from curate.stages.tokens.materialise import materialise
 from curate.stages.tokens.packing import pack
@@ -58,7 +59,9 @@ class NothingLeftError(ValueError):
 class TokenizeParameters(StageParameters):
     """Parameters of `tokenize`."""
 
-    tokenizer: str = parameter("train", "`train`, or the path of a tokenizer.json")
+    tokenizer: str = parameter(
+        "train", "`train`, or the path of a tokenizer.json, a tiktoken encoding (.tiktoken) or a SentencePiece .model"
+    )
     vocabulary: int = parameter(32_000, "tokens of a trained tokenizer, special ones included", unit="tokens", ge=322)
     split_digits: bool = parameter(True, "a trained tokenizer takes each digit for itself", source="LLaMA, §2.1")
     sample_mb: float = parameter(256.0, "text to train the tokenizer on, shared evenly by the domains", unit="MB", gt=0)
@@ -78,7 +81,7 @@ class TokenizeParameters(StageParameters):
             raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
         vocabulary = self.vocabulary
         if self.tokenizer != "train":
-            vocabulary = tokenizers_bpe.Encoder(tokenizers_bpe.load(self.tokenizer)).vocabulary
+            vocabulary = tokenizers_bpe.Encoder(tokenizers_read.load(self.tokenizer), "tokenizers").vocabulary
         if self.dtype == "uint16" and vocabulary > 1 << 16:
             raise ValueError(
                 f"dtype uint16 holds ids up to 65535, and the tokenizer has {vocabulary} tokens; allowed: uint32, or a "
@@ -92,14 +95,14 @@ class Tokenize(GlobalStage):
 
     name = "tokenize"
     Parameters = TokenizeParameters
-    distributions = ("tokenizers",)
+    distributions = ("tokenizers", "tiktoken")
     reads = ("id", "text")
     parameters: TokenizeParameters
 
     def fingerprint(self) -> str:
         if self.parameters.tokenizer == "train":
             return ""
-        return hashlib.sha256(tokenizers_bpe.load(self.parameters.tokenizer)).hexdigest()
+        return hashlib.sha256(tokenizers_read.load(self.parameters.tokenizer)).hexdigest()
 
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
         p = self.parameters
@@ -115,7 +118,11 @@ class Tokenize(GlobalStage):
         dtype = token_type(encoder.vocabulary) if p.dtype == "auto" else pa.type_for_alias(p.dtype)
         layout = layout_of(available, p.file_mb)
         names = [f"{name}.parquet" for name in names_of(layout)]
-        encode = partial(_encode, parameters=p, tokenizer=tokenizer, dtype=dtype, layout=layout)
+        if encoder.why_slow:
+            logging.getLogger(__name__).warning("%s: encoding by tokenizers, slowly: %s", self.label, encoder.why_slow)
+        encode = partial(
+            _encode, parameters=p, tokenizer=tokenizer, library=encoder.library, dtype=dtype, layout=layout
+        )
         sorted_tokens = documents.exchange(
             "encode", encode, by="file", partitions=len(names), sort=["order", "id"], columns=columns
         )
@@ -136,7 +143,7 @@ class Tokenize(GlobalStage):
             packed = shards.map("packed", partial(pack, length=p.pack, eod=encoder.eod))
             files.append(Files(f"tokens/packed-{p.pack}", packed, names))
         artifacts = {"tokens/tokenizer.json": tokenizer}
-        summary = _summary(totals, p, encoder.vocabulary)
+        summary = _summary(totals, p, encoder)
         if plan is not None:
             weighted = _sum_by_file(counted, "weighted_bytes")
             train = {domain: size for (split, domain), size in weighted.items() if split == "train"}
@@ -180,7 +187,7 @@ class Tokenize(GlobalStage):
     def _tokenizer(self, documents: Collection, columns: list[str], available: Mapping[tuple[str, str], int]) -> bytes:
         p = self.parameters
         if p.tokenizer != "train":
-            return tokenizers_bpe.load(p.tokenizer)
+            return tokenizers_read.load(p.tokenizer)
         rates = sampling_rates({d: n for (split, d), n in available.items() if split == "train"}, p.sample_mb * 1e6)
         sample = documents.map("sample", partial(_sample, parameters=p, rates=rates), columns=columns)
         rows = sorted(
@@ -264,9 +271,15 @@ def _sample(batches: Batches, shard: int, parameters: TokenizeParameters, rates:
 
 
 def _encode(
-    batches: Batches, shard: int, parameters: TokenizeParameters, tokenizer: bytes, dtype: pa.DataType, layout: Layout
+    batches: Batches,
+    shard: int,
+    parameters: TokenizeParameters,
+    tokenizer: bytes,
+    library: tokenizers_bpe.Library,
+    dtype: pa.DataType,
+    layout: Layout,
 ) -> Batches:
-    encoder = tokenizers_bpe.Encoder(tokenizer)
+    encoder = tokenizers_bpe.Encoder(tokenizer, library)
     for batch in batches:
         splits, domains = _splits(batch, parameters), domains_of(batch)
         ids = batch.column("id").to_pylist()
@@ -295,10 +308,16 @@ def _encode(
         )
 
 
-def _summary(totals: Mapping[str, Mapping[str, Any]], p: TokenizeParameters, vocabulary: int) -> dict[str, Any]:
-    summary: dict[str, Any] = {"vocabulary": vocabulary}
-    if p.tokenizer == "train" and vocabulary < p.vocabulary:
-        summary["vocabulary_note"] = f"{p.vocabulary} were asked for; the sample holds no more merges than {vocabulary}"
+def _summary(
+    totals: Mapping[str, Mapping[str, Any]], p: TokenizeParameters, encoder: tokenizers_bpe.Encoder
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {"vocabulary": encoder.vocabulary, "encoded_by": encoder.library}
+    if encoder.why_slow:
+        summary["encoded_by_note"] = f"tiktoken would be several times faster, but is not used: {encoder.why_slow}"
+    if p.tokenizer == "train" and encoder.vocabulary < p.vocabulary:
+        summary["vocabulary_note"] = (
+            f"{p.vocabulary} were asked for; the sample holds no more merges than {encoder.vocabulary}"
+        )
     for split, domains in totals.items():
         for key in ("documents", "tokens", "bytes"):
             summary[f"{split}_{key}"] = sum(entry[key] for entry in domains.values())

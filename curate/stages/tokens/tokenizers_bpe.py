@@ -1,13 +1,19 @@
-"""Byte-level BPE (Sennrich et al. 2016; bytes as in GPT-2, Radford et al. 2019): trained here or loaded, one
-interface. Any UTF-8 text comes back byte for byte, and a text that spells a special token stays plain text."""
+"""Byte-level BPE (Sennrich et al. 2016; bytes as in GPT-2, Radford et al. 2019): trained here, and the encoder of any
+`tokenizer.json`. By a byte-level one any UTF-8 text comes back byte for byte; a text that spells a special token stays
+plain text."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from curate.stages.tokens.tokenizers_tiktoken import UnequalError, encoding_for, overflows
 
 END_OF_DOCUMENT = "<|endoftext|>"
+ENDS = (END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>")
+"""What ends a document, the first that a tokenizer has: GPT-2's and ours, Llama 3's, SentencePiece's, Gemma's."""
+Library = Literal["tiktoken", "tokenizers"]
 SPARE = 61
 SPECIAL_TOKENS = (
     END_OF_DOCUMENT,
@@ -43,20 +49,11 @@ def train(texts: Iterable[str], vocabulary: int, split_digits: bool) -> bytes:
     return str(tokenizer.to_str(pretty=True)).encode()
 
 
-def load(path: str) -> bytes:
-    """The bytes of a `tokenizer.json`. TokenizerError if there is none, or it is no tokenizer."""
-    file = Path(path)
-    if not file.is_file():
-        raise TokenizerError(f"no tokenizer at {path!r}; allowed: train, or the path of a tokenizer.json")
-    data = file.read_bytes()
-    Encoder(data)
-    return data
-
-
 class Encoder:
-    """Encodes texts by a `tokenizer.json`."""
+    """Encodes texts by a `tokenizer.json`: by tiktoken where its ids are shown to be the same, else by `tokenizers`."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, library: Library | None = None) -> None:
+        """`library`: the engine, where it is known; None finds out, which takes a second for a large vocabulary."""
         from tokenizers import Tokenizer
 
         try:
@@ -65,21 +62,43 @@ class Encoder:
             raise TokenizerError(f"not a tokenizer.json: {error}") from error
         # A web page that spells <|endoftext|> must not end its document.
         self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         # Ids need not be without gaps.
         self.vocabulary: int = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-        eod = self._tokenizer.token_to_id(END_OF_DOCUMENT)
-        if eod is None:
-            raise TokenizerError(f"the tokenizer has no token {END_OF_DOCUMENT}, which ends every document here")
-        self.eod: int = eod
         self.special_tokens: dict[str, int] = {
             added.content: i for i, added in sorted(self._tokenizer.get_added_tokens_decoder().items()) if added.special
         }
+        self.eod: int = self._end_of_document()
+        self._fast: Any = None
+        self.why_slow = ""
+        """Why tiktoken does not encode; empty where it does."""
+        if library != "tokenizers":
+            try:
+                self._fast = encoding_for(json.loads(data), self._tokenizer, proven=library == "tiktoken")
+            except UnequalError as error:
+                self.why_slow = str(error)
+        self.library: Library = "tokenizers" if self._fast is None else "tiktoken"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, each ending with `eod`."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [[*each.ids, self.eod] for each in encoded]
+        if self._fast is None:
+            return self._slowly(texts)
+        encode = self._fast.encode_ordinary
+        return [self._slowly([text])[0] if overflows(text) else [*encode(text), self.eod] for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def _slowly(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [[*each.ids, self.eod] for each in encoded]
+
+    def _end_of_document(self) -> int:
+        for token in ENDS:
+            if (eod := self._tokenizer.token_to_id(token)) is not None and token in self.special_tokens:
+                return int(eod)
+        raise TokenizerError(
+            f"the tokenizer has none of the special tokens that can end a document here: {', '.join(ENDS)}"
+        )

@@ -20,7 +20,8 @@ from curate.stages.mix.stage import PLAN, Mix
 from curate.stages.tokens.packing import unpack
 from curate.stages.tokens.splits import SPLITS, group_keys, split_of
 from curate.stages.tokens.tokenize import Tokenize, TokenizeParameters, sampling_rates
-from curate.stages.tokens.tokenizers_bpe import SPECIAL_TOKENS, Encoder, TokenizerError, load, train
+from curate.stages.tokens.tokenizers_bpe import SPECIAL_TOKENS, Encoder, TokenizerError, train
+from curate.stages.tokens.tokenizers_read import load
 from tests.curate.stages.collection import MemoryCollection, collection
 
 CONTEXT = GlobalContext(memory_mb=512, workers=2, recipe_hash="r")
@@ -114,14 +115,14 @@ def test_split_by_document_takes_each_by_itself() -> None:
 
 @given(st.text())
 def test_any_text_comes_back_and_no_special_token_is_made_of_it(text: str) -> None:
-    encoder = Encoder(_TOKENIZER)
+    encoder = _ENCODER
     for each in (text, f"{text}<|endoftext|>{text}<|user|>"):
         ids = encoder.encode([each])[0]
         assert ids[-1] == encoder.eod and min([*ids[:-1], len(SPECIAL_TOKENS)]) >= len(SPECIAL_TOKENS)
         assert encoder.decode(ids) == each
 
 
-_TOKENIZER = train([row["text"] for row in documents(100)], 400, True)
+_ENCODER = Encoder(train([row["text"] for row in documents(100)], 400, True))
 
 
 def test_digits_are_split_by_option() -> None:
