@@ -28,6 +28,7 @@ name: chain
 input: {{warc: {files}}}
 stages:
   - url_filter
+  - language_prescreen: {{keep: [en]}}
   - extract: {{engine: {engine}, favor: {favor}}}
   - language: {{keep: [en], min_score: 0.65}}
   - gopher_repetition

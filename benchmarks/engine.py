@@ -26,6 +26,7 @@ name: engine
 input: {{warc: {files}}}
 stages:
   - url_filter
+  - language_prescreen: {{keep: [en]}}
   - extract
   - language: {{keep: [en], min_score: 0.65}}
   - gopher_repetition

@@ -28,6 +28,7 @@ name: compile
 input: {{html: {pages}}}
 stages:
   - url_filter: {{mode: annotate}}
+  - language_prescreen: {{keep: [en], mode: annotate}}
   - extract
   - language: {{mode: annotate}}
   - gopher_repetition: {{mode: annotate}}

@@ -17,6 +17,7 @@ BUILT_IN: dict[str, str] = {
     "gopher_quality": "curate.stages.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.stages.filters.gopher:GopherRepetition",
     "language": "curate.stages.language.stage:Language",
+    "language_prescreen": "curate.stages.language.prescreen:LanguagePrescreen",
     "language_thresholds": "curate.stages.filters.by_language:LanguageThresholds",
     "line_cleanup": "curate.stages.filters.line_cleanup:LineCleanup",
     "machine_text": "curate.stages.filters.machine_text:MachineText",

@@ -157,7 +157,7 @@ def _language(rows: list[Row], wanted: list[str]) -> list[Measure]:
     if foreign:
         out.append(Measure("language", "pages of other languages dropped", sum(map(_gone, foreign)), len(foreign)))
         own = [row for row in prose if row["language"] in wanted]
-        stayed = [row for row in own if row["verdict"]["stage"] != "language"]
+        stayed = [row for row in own if row["verdict"]["stage"] not in ("language", "language_prescreen")]
         out.append(Measure("language", "pages of wanted languages not dropped for it", len(stayed), len(own)))
     return out
 
