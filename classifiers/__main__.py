@@ -45,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fasttext(command: str, name: str, rest: Sequence[str]) -> int:
     from classifiers import toolkit
+    from curate.sources.base import InputError
 
     options = argparse.ArgumentParser(prog=f"python -m classifiers {command} {name}")
     toolkit.add_arguments(options)
     try:
         return toolkit.run_command(command, name, options.parse_args(rest))
-    except (FileNotFoundError, toolkit.ModelError) as error:
+    except (OSError, InputError, toolkit.ModelError) as error:
         print(f"{command} {name}: {error}", file=sys.stderr)
         return 1
 

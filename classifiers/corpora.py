@@ -34,6 +34,7 @@ class Example:
     kind: str = ""
     """Page type or target group, for the tables of the card."""
     language: str = ""
+    url: str = ""
 
 
 def site(url: str) -> str:

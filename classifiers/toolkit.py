@@ -27,6 +27,8 @@ from classifiers import fasttext_process
 from classifiers.builders import BUILDERS, crops, split_groups
 from classifiers.corpora import Example
 from classifiers.evaluation import Evaluation, evaluate_scores
+from classifiers.wikipedia_build import BuildOptions, build, stored
+from curate.sources.commoncrawl import BASE
 from curate.stages.quality.fasttext_model import (
     LABEL,
     MODELS,
@@ -149,10 +151,10 @@ def platt(raw: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return float(weights[0]), float(weights[1])
 
 
-def train(name: str, data: Path, cache: Path, out: Path = MODELS) -> Evaluation:
-    """All of it: examples, cross-validation, calibration, final model, card."""
+def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | None = None) -> Evaluation:
+    """All of it: examples (of `data`, or the file of a build), cross-validation, calibration, final model, card."""
     spec = load_spec(name)
-    examples = BUILDERS[name](data, cache)
+    examples = BUILDERS[name](data, cache) if built is None else stored(built)
     check(examples, spec)
     probabilities, labels, models, folds = held_out(examples, spec)
     scaling = None
@@ -184,6 +186,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of labelled data")
     parser.add_argument("--cache", type=Path, default=Path(".bench/classifiers"), help="for extracted pages")
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the model and its card")
+    parser.add_argument("--examples", type=Path, help="train and evaluate on the examples of a build instead of --data")
+    real = parser.add_argument_group("build wikipedia_reference from what Wikipedia cites")
+    real.add_argument("--links", help="dump of the table externallinks (path or URL of a .sql.gz); without it: --data")
+    real.add_argument("--mirror", default=BASE, help="mirror of Common Crawl (URL or folder)")
+    real.add_argument("--crawl", default="latest", help="id of a dump of Common Crawl")
+    real.add_argument("--index", choices=("cdx", "columnar"), default="cdx", help="where captures are looked up")
+    real.add_argument("--sites", type=int, default=20_000, help="most sites that positives come from")
+    real.add_argument("--per-site", type=int, default=3, help="most cited pages of a site")
+    real.add_argument("--negatives-mb", type=int, default=400, help="megabytes of the crawl to draw negatives from")
+    real.add_argument("--seed", type=int, default=1)
 
 
 def run_command(command: str, name: str, args: argparse.Namespace) -> int:
@@ -192,6 +204,8 @@ def run_command(command: str, name: str, args: argparse.Namespace) -> int:
     if command == "card":
         print((args.out / f"{name}.md").read_text())
         return 0
+    if command == "build" and args.links:
+        return _build_from_links(name, args)
     if command == "build":
         examples = BUILDERS[name](args.data, args.cache)
         for label, count in sorted(Counter(example.label for example in examples).items()):
@@ -201,7 +215,17 @@ def run_command(command: str, name: str, args: argparse.Namespace) -> int:
     out = args.out
     if command == "evaluate":
         with tempfile.TemporaryDirectory() as folder:
-            print(train(name, args.data, args.cache, Path(folder)).markdown(load_spec(name), None))
+            print(train(name, args.data, args.cache, Path(folder), args.examples).markdown(load_spec(name), None))
         return 0
-    print(train(name, args.data, args.cache, out).headline())
+    print(train(name, args.data, args.cache, out, args.examples).headline())
+    return 0
+
+
+def _build_from_links(name: str, args: argparse.Namespace) -> int:
+    if name != "wikipedia_reference":
+        raise ModelError(f"--links is for wikipedia_reference; {name} is built from --data")
+    options = BuildOptions(
+        args.links, args.mirror, args.crawl, args.index, args.sites, args.per_site, args.negatives_mb, args.seed
+    )
+    print(json.dumps(build(options, args.cache / "wikipedia"), indent=1))
     return 0

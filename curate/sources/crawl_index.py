@@ -43,6 +43,8 @@ class Query:
     """The page's main language, ISO 639-1 or 639-3."""
     mime: str | None = None
     status: int = 200
+    url: str | None = None
+    """One page, as the index has it (scheme and `www.` aside): for the CDX API."""
 
     @property
     def index_language(self) -> str | None:
@@ -114,17 +116,21 @@ def _matching(rows: pa.Table, query: Query) -> pa.Table:
 
 
 def cdx(mirror: Mirror, dump: Dump, query: Query, failed: list[dict[str, Any]]) -> Iterator[Row]:
-    """Rows that the CDX API answers, page by page. It asks for a host; MirrorError if the dump has no API."""
+    """Rows that the CDX API answers, page by page. It asks for a host or a URL; MirrorError if the dump has no API."""
     if dump.cdx_api is None:
         raise MirrorError(f"dump {dump.id} on {mirror.base} names no CDX API: use the columnar index")
-    if query.host is None:
-        raise MirrorError("the CDX API answers by host only: name one, or use the columnar index")
+    if query.host is None and query.url is None:
+        raise MirrorError("the CDX API answers by host or URL only: name one, or use the columnar index")
     filters = [f"=status:{query.status}"]
     if query.index_language:
         filters.append(f"~languages:^{query.index_language}")
     if query.mime:
         filters.append(f"=mime-detected:{query.mime}")
-    asked: list[tuple[str, Any]] = [("url", f"{query.host}/*"), ("output", "json"), *(("filter", f) for f in filters)]
+    asked: list[tuple[str, Any]] = [
+        ("url", query.url or f"{query.host}/*"),
+        ("output", "json"),
+        *(("filter", f) for f in filters),
+    ]
     pages = json.loads(mirror.fetch(f"{dump.cdx_api}?{urlencode([*asked, ('showNumPages', 'true')])}"))
     for page in range(int(pages["pages"])):
         try:

@@ -281,16 +281,16 @@ class MiniServer:
         return Answer(206, [("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")], data[start:end])
 
     def _cdx(self, crawl: str, query: dict[str, list[str]]) -> Answer:
-        """The part of the CDX API that clients of Common Crawl use: url=HOST/* or *.HOST/*, filter, page."""
+        """The part of the CDX API that clients of Common Crawl use: url=HOST/*, *.HOST/* or a page, filter, page."""
         file = self.folder / f"cc-index/collections/{crawl}/indexes/cdx-00000.gz"
         if not file.is_file():
             return Answer(404, [], b"")
         if "showNumPages" in query:
             return Answer(200, [("Content-Type", "text/json")], b'{"pages": 2, "pageSize": 5, "blocks": 7}')
-        host = query["url"][0].removesuffix("/*")
+        wanted = query["url"][0]
         lines = gzip.decompress(file.read_bytes()).decode().splitlines()
         found = [line.split(" ", 2)[2] for line in lines]
-        kept = [text for text in found if _asked(json.loads(text), host, query.get("filter", []))]
+        kept = [text for text in found if _asked(json.loads(text), wanted, query.get("filter", []))]
         half = (len(kept) + 1) // 2
         page = int(query.get("page", ["0"])[0])
         part = kept[half * page : half * (page + 1)]
@@ -299,10 +299,14 @@ class MiniServer:
         return Answer(200, [("Content-Type", "text/x-ndjson")], ("\n".join(part) + "\n").encode())
 
 
-def _asked(entry: dict[str, str], host: str, filters: list[str]) -> bool:
-    own = urlsplit(entry["url"]).netloc.removeprefix("www.")
-    plain = host.removeprefix("*.").removeprefix("www.")
-    if own != plain and not (host.startswith("*.") and own.endswith("." + plain)):
+def _asked(entry: dict[str, str], wanted: str, filters: list[str]) -> bool:
+    if wanted.endswith("/*"):
+        host = wanted.removesuffix("/*")
+        own = urlsplit(entry["url"]).netloc.removeprefix("www.")
+        plain = host.removeprefix("*.").removeprefix("www.")
+        if own != plain and not (host.startswith("*.") and own.endswith("." + plain)):
+            return False
+    elif _without_scheme(entry["url"]) != _without_scheme(wanted):
         return False
     for text in filters:
         name, _, value = text[1:].partition(":")
@@ -311,6 +315,10 @@ def _asked(entry: dict[str, str], host: str, filters: list[str]) -> bool:
         if text[0] == "~" and not entry.get(name, "").startswith(value.lstrip("^")):
             return False
     return True
+
+
+def _without_scheme(url: str) -> str:
+    return url.partition("://")[2].removeprefix("www.").lower()
 
 
 def _lie(value: str, kind: str) -> str:
