@@ -255,9 +255,11 @@ def test_both_indexes_find_the_records_of_a_host(server: MiniServer, web: Path) 
     by_table = set(columnar(mirror, CRAWL, Query(host=host), failed))
     by_api = set(cdx(mirror, find_dump(mirror, CRAWL), Query(host=host), failed))
     assert by_table == by_api and len(by_table) >= 2 and not failed
+    one = next(iter(by_api))
+    assert set(cdx(mirror, find_dump(mirror, CRAWL), Query(url=one.url), failed)) == {one}
     wide = set(columnar(mirror, CRAWL, Query(host="*.en.example"), failed))
     assert by_table < wide
-    with pytest.raises(MirrorError, match="by host only"):
+    with pytest.raises(MirrorError, match="by host or URL only"):
         list(cdx(mirror, find_dump(mirror, CRAWL), Query(language="ru"), failed))
 
 
