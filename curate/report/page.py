@@ -14,6 +14,7 @@ from curate.recipe import RecipeError, load_resolved
 from curate.report import sections
 from curate.report.calibration import calibration
 from curate.report.duplicates import duplicates, has_clusters
+from curate.report.mix import mix_table
 
 TEMPLATE = "report.html.j2"
 
@@ -54,8 +55,13 @@ def render(store: Store) -> str:
         "samples": sections.samples(store),
         "cost": sections.cost(manifest),
         "languages": sections.values(store, "language"),
-        "summaries": [phase for phase in manifest["phases"] if phase.get("summary") and not has_clusters(phase)],
+        "summaries": [
+            phase | {"summary": {name: value for name, value in phase["summary"].items() if name != "mix"}}
+            for phase in manifest["phases"]
+            if phase.get("summary") and not has_clusters(phase)
+        ],
         "duplicates": duplicates(store, manifest),
+        "mix": mix_table(store),
         "truth": store.read_json("truth_score.json") if store.exists("truth_score.json") else None,
         "calibration": rules,
         "no_rules": no_rules,

@@ -15,6 +15,8 @@ import pytest
 from curate.cli import main
 from curate.commands.verify import verify
 from curate.engine.store import Store
+from curate.report.mix import mix_table
+from curate.report.page import render
 from curate.stage import MapStage, Shared, with_column
 from tests.curate.engine.test_run import carry_out, job, published
 
@@ -161,6 +163,26 @@ def test_a_wrong_mix_is_an_error_of_use(
 ) -> None:
     assert main(["mix", str(done), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_report_shows_tokens_before_and_after_and_what_the_cap_did(done: Path) -> None:
+    assert main(["mix", str(done), "--strategy", "weights", "--weights", "even=0.1", "odd=0.9", "--max-epochs", "1.2",
+                 "--apply"]) == 0  # fmt: skip
+    domains = json.loads((done / "mix.json").read_text())["domains"]
+    table = mix_table(Store(str(done)))
+    assert table is not None and table["capped"] == ["odd"]
+    rows = {row["domain"]: row for row in table["rows"]}
+    for name, entry in domains.items():
+        assert (rows[name]["before"], rows[name]["after"]) == (entry["available_tokens"], entry["tokens"])
+    assert rows["odd"]["epochs"] == pytest.approx(1.2, abs=1e-3)
+    assert sum(row["after"] for row in rows.values()) == table["after"]
+    assert table["held_back"] == pytest.approx(rows["even"]["moved"], abs=1)
+    assert table["held_back"] == pytest.approx(0.9 * table["after"] - rows["odd"]["after"], abs=1)
+    html = render(Store(str(done)))
+    section = html[html.index("<h2>Mix</h2>") : html.index("</table>", html.index("<h2>Mix</h2>"))]
+    for row in rows.values():
+        assert f"{row['after']:,}".replace(",", "\u202f") in section and f"{row['epochs']:.2f}" in section
+    assert "tokens of odd; the other domains have them by their shares" in section
 
 
 def _train(run: Path) -> list[dict[str, Any]]:
