@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import math
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -22,6 +21,7 @@ import pyarrow as pa
 
 from benchmarks.filters import CACHE, pages
 from benchmarks.test_data import folder
+from curate.report.safety import MEASURED, wilson
 from curate.stages.privacy.detector import Detector
 
 TYPES = {
@@ -44,24 +44,19 @@ TYPES = {
 }
 """The sets' names of types → Presidio's."""
 MIN_SCORE = 0.4
-Z = 1.96
 
 Spans = list[tuple[str, int, int]]
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    share = hits / n
-    middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def interval(hits: int, n: int) -> str:
     low, high = wilson(hits, n)
     return f"{100 * hits / max(n, 1):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def publish(stage: str, lines: Sequence[dict[str, Any]]) -> None:
+    """Puts a stage's figures where a run's report finds them."""
+    known = json.loads(MEASURED.read_text()) if MEASURED.is_file() else {}
+    MEASURED.write_text(json.dumps(known | {stage: list(lines)}, indent=1, sort_keys=True) + "\n")
 
 
 def labelled(file: Path) -> Iterable[tuple[str, Spans]]:
@@ -135,7 +130,8 @@ def _lines(name: str, counted: dict[str, dict[str, Counter[str]]]) -> list[dict[
     for kind in sorted(set(TYPES.values())):
         mine, theirs = counted["curate"][kind], counted["presidio"][kind]
         if n := mine["labelled"]:
-            line: dict[str, Any] = {"set": name, "type": kind, "labelled": n}
+            line: dict[str, Any] = {"set": name, "type": kind, "labelled": n, "found": mine["found"]}
+            line |= {"given": mine["given"], "met": mine["given"] - mine["unmet"]}
             for who, numbers in (("presidio", theirs), ("curate", mine)):
                 met = numbers["given"] - numbers["unmet"]
                 line[f"recall_{who}"] = interval(numbers["found"], n)
@@ -176,6 +172,7 @@ def speed(detector: Detector, presidio: Presidio, n_pages: int) -> dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=["accuracy", "speed"], help="one of the two tables")
+    parser.add_argument("--publish", action="store_true", help="write the figures for the report of runs")
     parser.add_argument("--pages", type=int, default=100, help="crawl pages for the cost")
     args = parser.parse_args()
     detector, presidio = Detector(), Presidio()
@@ -189,6 +186,9 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|")
         for line in result["accuracy"]:
             print("| " + " | ".join(str(value) for value in _in_order(line)) + " |")
+        if args.publish:
+            wanted = ("type", "labelled", "found", "given", "met")
+            publish("pii", [{key: line[key] for key in wanted} for line in result["accuracy"] if line["set"] == "all"])
     CACHE.mkdir(exist_ok=True)
     (CACHE / "privacy.json").write_text(json.dumps(result, indent=1))
 

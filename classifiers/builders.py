@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +141,23 @@ def _prose(data: Path, cache: Path) -> list[Example]:
     return [_example(page, "clean") for page in _pages(data, cache) if page["label"] in ("prose", "documentation")]
 
 
+_SPOKEN_OF = re.compile(
+    r"\b(?:wom[ae]n|girls?|gays?|trans(?:gender)?|blacks?|disabled|muslims?|islam|immigrants?|migrants?|foreigners?"
+    r"|refugees?|peoples?|persons?|m[ae]n|s?he|h[ei][rms]|they|them"
+    r"|trann(?:y|ies)|f[a@]gg?(?:ot)?s?|bitch(?:es)?|cunts?|nigg(?:er|a)s?|retards?|cripples?)\b",
+    re.IGNORECASE,
+)
+
+
+def case_template(text: str) -> str:
+    """A test case without whom it speaks of: HateCheck makes its cases from templates, one for each group of people,
+    and those of one template must not be on both sides of a split."""
+    return " ".join(_SPOKEN_OF.sub("_", text.lower()).split())
+
+
 def nsfw(data: Path, cache: Path) -> list[Example]:
-    """Adult pages and profane short texts against prose, forums, products and plain messages."""
+    """Adult pages and messages with profane words against prose, forums, products and messages without: of the same
+    people, so that their dialect says nothing."""
     pages = _pages(data, cache)
     examples = [_example(page, "nsfw") for page in pages if page["label"] == "adult"]
     examples += [_example(page, "clean") for page in pages if page["label"] not in ("adult", "spam", None)]
@@ -148,11 +165,17 @@ def nsfw(data: Path, cache: Path) -> list[Example]:
         row["term"].lower() for row in json_lines(data / "toxicity" / "ldnoobw.jsonl.gz") if row["language"] == "en"
     }
     for row in json_lines(data / "toxicity" / "davidson.jsonl.gz"):
-        sexual = any(word in row["text"].lower().split() for word in words if len(word) > 3)
-        if row["label"] == "neither" or sexual:
-            label = "clean" if row["label"] == "neither" else "nsfw"
-            examples.append(Example(row["text"], label, f"davidson:{row['id']}", "davidson", row["label"], "en"))
-    return examples
+        listed = any(word in row["text"].lower().split() for word in words if len(word) > 3)
+        label = "nsfw" if listed and row["label"] != "neither" else "clean"
+        group, stratum = f"davidson:{row['id']}", f"davidson {row['label']}"
+        examples.append(Example(row["text"], label, group, "davidson", row["label"], "en", stratum=stratum))
+    return examples + _messages(data)
+
+
+def _messages(data: Path) -> list[Example]:
+    """Everyday messages, informal and of several Englishes."""
+    ham = short_texts(data / "spam" / "sms.jsonl.gz", "label", "sms", lambda row: row["label"] == "ham")
+    return [replace(each, label="clean", language="en") for each in ham]
 
 
 def toxic(data: Path, cache: Path) -> list[Example]:
@@ -161,8 +184,12 @@ def toxic(data: Path, cache: Path) -> list[Example]:
     examples = []
     for name in ("davidson", "hatecheck"):
         for each in short_texts(data / "toxicity" / f"{name}.jsonl.gz", "label", name):
-            examples.append(Example(each.text, label[each.label], each.group, name, each.kind or each.label, "en"))
-    return examples + _prose(data, cache)
+            group = f"{name}:{case_template(each.text)}" if name == "hatecheck" else each.group
+            stratum = f"{name} {each.label}"
+            examples.append(
+                Example(each.text, label[each.label], group, name, each.kind or each.label, "en", stratum=stratum)
+            )
+    return examples + _messages(data) + _prose(data, cache)
 
 
 def spam(data: Path, cache: Path) -> list[Example]:
@@ -173,9 +200,10 @@ def spam(data: Path, cache: Path) -> list[Example]:
     for name in ("sms", "spamassassin", "indo_gambling_comments"):
         for each in short_texts(data / "spam" / f"{name}.jsonl.gz", "label", name):
             label = "clean" if each.label == "ham" else "spam"
-            examples.append(Example(each.text, label, each.group, name, "", each.language))
+            examples.append(Example(each.text, label, each.group, name, "", each.language, stratum=name))
     for row in json_lines(data / "spam" / "gambling_readmes.jsonl.gz"):
-        examples.append(Example(row["text"], "spam", f"readme:{row['id'].partition('+')[0]}", "gambling_readmes"))
+        group = f"readme:{row['id'].partition('+')[0]}"
+        examples.append(Example(row["text"], "spam", group, "gambling_readmes", stratum="gambling_readmes"))
     return examples
 
 

@@ -12,10 +12,18 @@ import numpy as np
 
 from classifiers.corpora import Example
 from curate.stages.quality.fasttext_model import FastTextModel, calibrated
+from curate.stages.safety.terms import sentences_of
 
 if TYPE_CHECKING:
     from classifiers.toolkit import Spec
 
+PRECISIONS = (0.5, 0.8, 0.9, 0.95)
+SENTENCE_WORDS = 60
+"""A text up to this long counts as a sentence, a longer one as a document."""
+SENTENCES = 5
+"""Of each longer text without fault, so many sentences count as well: what a filter of sentences mostly sees."""
+MIN_DOCUMENTS = 10
+"""Positive documents from which on the thresholds for documents are theirs; with fewer, those of all texts."""
 LENGTHS = (100, 300, 1000)
 BOOTSTRAPS = 500
 
@@ -60,6 +68,11 @@ class Evaluation:
     length_auc: float | None = None
     """Of the text's length alone, the better way round: what the model has to beat."""
     threshold: float | None = None
+    prevalence: float | None = None
+    thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Level → precision at `prevalence` → the least score that reaches it."""
+    table: list[tuple[str, float, float, float, float]] = field(default_factory=list)
+    """Level, precision, score, recall, false-positive rate."""
     at_threshold: dict[str, float] = field(default_factory=dict)
     reliability: list[tuple[float, float, int]] = field(default_factory=list)
     """(mean score, share of positives, texts) of ten bins of scores."""
@@ -105,6 +118,16 @@ class Evaluation:
                          "**It does not beat the length of the text as a predictor with any certainty.**")  # fmt: skip
             told = ", ".join(f"{key} {value:.3f}" for key, value in self.at_threshold.items())
             lines += ["", f"At the threshold {self.threshold:.3f}: {told}.", ""]
+            if self.prevalence is not None:
+                lines += [
+                    f"Scores for a precision where {self.prevalence:.0%} of the texts are positive, as a stage's "
+                    "`precision` takes them; recall and false-positive rate are those of the held-out texts.",
+                    "",
+                    "| level | precision | score | recall | false-positive rate |",
+                    "|---|---|---|---|---|",
+                ]
+                lines += [f"| {level} | {p} | {s:.4f} | {r:.3f} | {f:.4f} |" for level, p, s, r, f in self.table]
+                lines.append("")
             lines += ["| mean score | positives | texts |", "|---|---|---|"]
             lines += [f"| {mean:.2f} | {share:.2f} | {n} |" for mean, share, n in self.reliability]
             lines += ["", "Length: score of a text's first words minus that of the whole text.", ""]
@@ -150,6 +173,25 @@ def evaluate_scores(
     length = auc(np.array([float(len(e.text)) for e in examples]), truth)
     evaluation.length_auc = max(length, 1 - length)
     evaluation.threshold = threshold_for(scores, truth, spec.target_precision)
+    if spec.prevalence is not None:
+        evaluation.prevalence = spec.prevalence
+        documents, sentences = levels(examples, truth)
+        prose = _sentence_scores(examples, truth | sentences, models, folds, spec.positive, scaling)
+        every = {
+            "document": (scores[documents], truth[documents]),
+            "sentence": (
+                np.concatenate([scores[sentences], prose]),
+                np.concatenate([truth[sentences], np.zeros(len(prose), dtype=bool)]),
+            ),
+        }
+        for level, (values, positive) in every.items():
+            chosen = evaluation.thresholds[level] = {}
+            for precision in PRECISIONS:
+                score = threshold_at(values, positive, precision, spec.prevalence)
+                found = _at(values, positive, score)
+                chosen[f"{precision:g}"] = score
+                told = (found["recall"], found["false-positive rate"])
+                evaluation.table.append((level, precision, score, *told))
     evaluation.at_threshold = _at(scores, truth, evaluation.threshold)
     evaluation.reliability = _reliability(scores, truth)
     evaluation.drift = _drift(examples, models, folds, spec.positive, scaling)
@@ -165,6 +207,48 @@ def threshold_for(scores: np.ndarray, truth: np.ndarray, precision: float) -> fl
     good = np.flatnonzero(found >= precision)
     place = good[-1] if len(good) else int(np.argmax(found))
     return float(scores[order][place])
+
+
+def levels(examples: Sequence[Example], truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which examples the thresholds for documents are chosen on, and which those for sentences."""
+    short = np.array([len(example.text.split()) <= SENTENCE_WORDS for example in examples])
+    enough = int((truth & ~short).sum()) >= MIN_DOCUMENTS
+    return (~short if enough else np.ones(len(short), bool)), short
+
+
+def _sentence_scores(
+    examples: Sequence[Example],
+    without: np.ndarray,
+    models: Sequence[FastTextModel],
+    folds: Sequence[int],
+    positive: str,
+    scaling: tuple[float, float] | None,
+) -> np.ndarray:
+    """Held-out scores of up to SENTENCES sentences of each example that is not in `without`, evenly over its text."""
+    scored = []
+    for fold, model in enumerate(models):
+        texts: list[str] = []
+        for place in np.flatnonzero(~without & (np.array(folds) == fold)):
+            found = [each for each in sentences_of(examples[place].text) if len(each.split()) >= 5]
+            texts += found[:: max(1, len(found) // SENTENCES)][:SENTENCES]
+        raw = model.probabilities(texts)[:, model.labels.index(positive)]
+        scored.append(calibrated(raw, scaling))
+    return np.concatenate(scored)
+
+
+def threshold_at(scores: np.ndarray, truth: np.ndarray, precision: float, prevalence: float) -> float:
+    """The lowest score at which `precision` is reached where a share of `prevalence` is positive:
+    precision = π·TPR / (π·TPR + (1 − π)·FPR). The score of the surest negative, plus a little, if none is."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(ranked[1:] < ranked[:-1], True)  # a threshold takes all texts of a score or none
+    found = np.cumsum(truth[order]) / max(int(truth.sum()), 1)
+    wrong = np.cumsum(~truth[order]) / max(int((~truth).sum()), 1)
+    total = prevalence * found + (1 - prevalence) * wrong
+    good = np.flatnonzero(last & (prevalence * found >= precision * total))
+    if len(good):
+        return float(ranked[good[-1]])
+    return float(np.nextafter(scores[~truth].max(), 2.0))
 
 
 def _at(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:

@@ -66,6 +66,9 @@ class Spec:
     folds: int = 5
     seed: int = 1
     target_precision: float = 0.9
+    prevalence: float | None = None
+    """The share of positives where the model will be used, for which the card says what score gives what precision
+    (the share in the training data is nobody's crawl)."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,10 +110,12 @@ def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path
 
 
 def _balanced(examples: Sequence[Example], spec: Spec, source: random.Random) -> Iterator[Example]:
-    """Examples, each as often as its label needs to reach `crops_per_label`."""
-    counts = Counter(example.label for example in examples)
+    """Examples, each as often as its label needs to reach `crops_per_label`, in equal parts from its strata."""
+    counts = Counter((example.label, example.stratum) for example in examples)
+    strata = Counter(label for label, _ in counts)
     for example in examples:
-        wanted = min(spec.crops_per_label / counts[example.label], MAX_CROPS)
+        share = spec.crops_per_label / strata[example.label]
+        wanted = min(share / counts[example.label, example.stratum], MAX_CROPS)
         for _ in range(int(wanted) + (source.random() < wanted % 1)):
             yield example
 
@@ -170,7 +175,16 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
     model = fit(examples, spec, spec.seed, True, path)
     if path.stat().st_size > MAX_MODEL_BYTES:
         raise ModelError(f"{path}: {path.stat().st_size / 1e6:.1f} MB; a bundled model has at most 5 MB")
-    card = ModelCard(name, model.sha256, model.labels, spec.positive, platt=scaling, threshold=evaluation.threshold)
+    card = ModelCard(
+        name,
+        model.sha256,
+        model.labels,
+        spec.positive,
+        platt=scaling,
+        threshold=evaluation.threshold,
+        prevalence=spec.prevalence,
+        thresholds=evaluation.thresholds,
+    )
     path.with_suffix(".json").write_text(json.dumps(asdict(card), indent=1) + "\n")
     path.with_suffix(".md").write_text(evaluation.markdown(spec, model.path.stat().st_size))
     return evaluation

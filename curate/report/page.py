@@ -15,6 +15,7 @@ from curate.report import sections
 from curate.report.calibration import calibration
 from curate.report.duplicates import duplicates, has_clusters
 from curate.report.mix import mix_table
+from curate.report.safety import safety
 
 TEMPLATE = "report.html.j2"
 
@@ -62,6 +63,7 @@ def render(store: Store) -> str:
         ],
         "duplicates": duplicates(store, manifest),
         "mix": mix_table(store),
+        "safety": safety(store, manifest, recipe, sections.MAX_ROWS),
         "truth": store.read_json("truth_score.json") if store.exists("truth_score.json") else None,
         "calibration": rules,
         "no_rules": no_rules,

@@ -27,6 +27,7 @@ BUILT_IN: dict[str, str] = {
     "pii": "curate.stages.privacy.stage:Pii",
     "quality": "curate.stages.quality.stage:Quality",
     "spam": "curate.stages.safety.spam:Spam",
+    "template_spam": "curate.stages.safety.templates:TemplateSpam",
     "token_outliers": "curate.stages.filters.outliers:TokenOutliers",
     "tokenize": "curate.stages.tokens.tokenize:Tokenize",
     "toxic": "curate.stages.safety.text_safety:Toxic",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from classifiers import toolkit
-from classifiers.builders import crops, split_groups
+from classifiers.builders import case_template, crops, split_groups
 from classifiers.corpora import Example, site
-from classifiers.evaluation import auc, bootstrap_auc, threshold_for
+from classifiers.evaluation import auc, bootstrap_auc, threshold_at, threshold_for
 from curate.stages.quality.fasttext_model import MODELS, FastTextModel, ModelError, calibrated
 
 GOOD = "the river flows past the old stone mill and the copper bridge over the harbour in winter".split()
@@ -130,3 +131,32 @@ def test_a_bundled_model_is_small_loads_by_its_hash_and_has_a_card(path: Path) -
     assert model.card is not None and json.loads(path.with_suffix(".json").read_text())["name"] == path.stem
     assert "How often it is wrong" in path.with_suffix(".md").read_text()
     assert np.isfinite(model.probabilities(["A sentence about the harbour.", ""])).all()
+
+
+def test_a_threshold_reaches_its_precision_at_the_prevalence_and_is_the_lowest_that_does() -> None:
+    source = np.random.default_rng(5)
+    truth = source.random(4000) < 0.5
+    scores = np.round(truth + source.normal(0, 0.8, 4000), 2)
+
+    def precision(threshold: float, prevalence: float) -> float:
+        chosen = scores >= threshold
+        found, wrong = chosen[truth].mean(), chosen[~truth].mean()
+        return float(prevalence * found / (prevalence * found + (1 - prevalence) * wrong))
+
+    for prevalence in (0.05, 0.5):
+        threshold = threshold_at(scores, truth, 0.8, prevalence)
+        assert precision(threshold, prevalence) >= 0.8
+        assert all(precision(lower, prevalence) < 0.8 for lower in np.unique(scores[scores < threshold]))
+    never = threshold_at(np.array([0.9, 0.2, 0.8]), np.array([False, True, True]), 0.99, 0.01)
+    assert 0.9 < never < 0.9001
+
+
+def test_cases_of_one_template_are_one_group() -> None:
+    assert case_template("I hate women.") == case_template("I hate  Muslims.") != case_template("I like women.")
+
+
+def test_strata_of_a_label_are_trained_on_alike() -> None:
+    made = [Example("a b c", "spam", str(n), "x", stratum="many" if n else "one") for n in range(101)]
+    wanted = replace(spec(), crops_per_label=40)
+    counts = Counter(each.stratum for each in toolkit._balanced(made, wanted, random.Random(0)))
+    assert counts["one"] == 20 and 10 < counts["many"] < 30

@@ -51,6 +51,10 @@ class ModelCard:
     """(a, b): calibrated probability = 1 / (1 + exp(a·logit + b)) of the raw probability (Platt 1999)."""
     threshold: float | None = None
     """A threshold on the calibrated score that the card recommends."""
+    prevalence: float | None = None
+    """The share of positives that `thresholds` assume."""
+    thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
+    """`document` or `sentence` → precision, as written → the least calibrated score that reaches it."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -72,19 +76,16 @@ class FastTextModel:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        beside = path.with_suffix(".json")
-        self.card: ModelCard | None = None
-        if beside.is_file():
-            self.card = _card(beside)
-            if self.card.sha256 != self.sha256:
-                raise ModelError(
-                    f"{path}: its hash is {self.sha256[:12]}…, but {beside.name} says {self.card.sha256[:12]}…; "
-                    "put the matching pair back, or train again"
-                )
+        self.card = read_card(path)
+        if self.card is not None and self.card.sha256 != self.sha256:
+            raise ModelError(
+                f"{path}: its hash is {self.sha256[:12]}…, but {path.stem}.json says {self.card.sha256[:12]}…; "
+                "put the matching pair back, or train again"
+            )
         self._model = load(path)
         self.labels: list[str] = [label.removeprefix(LABEL) for label in self._model.get_labels()]
         if self.card is not None and sorted(self.card.labels) != sorted(self.labels):
-            raise ModelError(f"{path}: has the labels {self.labels}, but {beside.name} says {self.card.labels}")
+            raise ModelError(f"{path}: has the labels {self.labels}, but {path.stem}.json says {self.card.labels}")
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Shape (texts, labels), columns as `labels`: the model's own probabilities."""
@@ -125,7 +126,11 @@ def calibrated(raw: np.ndarray, platt: tuple[float, float] | None) -> np.ndarray
     return np.asarray(1 / (1 + np.exp(np.clip(exponent, -500, 500))))
 
 
-def _card(path: Path) -> ModelCard:
+def read_card(model: Path) -> ModelCard | None:
+    """The description beside a model's file; None if it has none."""
+    path = model.with_suffix(".json")
+    if not path.is_file():
+        return None
     try:
         value = json.loads(path.read_text())
         platt = value.get("platt")

@@ -21,8 +21,11 @@ MAX_PAGE = 262_144
 _TAG = re.compile(r"<(?:meta|link|a)\s[^<>]{1,2000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([a-zA-Z-]{1,40})\s{0,5}=\s{0,5}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _HEADER_LICENCE = re.compile(r"<([^<>]{1,2000})>\s*;[^,]{0,200}\brel\s*=\s*\"?[^\",;]{0,80}\blicense\b", re.IGNORECASE)
+_JSON_LICENCE = re.compile(r"\"license\"\s{0,20}:\s{0,20}\"(https?://[^\"<>\s]{1,2000})\"")
+_LICENCE_NAMES = frozenset({"dcterms.license", "dc.rights.license", "og:license"})
 _AGENTS = frozenset(
-    {"robots", "ccbot", "gptbot", "google-extended", "claudebot", "anthropic-ai", "applebot-extended", "bytespider"}
+    "robots ccbot gptbot google-extended claudebot anthropic-ai applebot-extended bytespider perplexitybot "
+    "meta-externalagent amazonbot diffbot omgilibot cohere-ai".split()
 )
 """`name` of a meta tag that speaks to crawlers for search or AI, beside `robots`."""
 
@@ -32,6 +35,7 @@ SIGNALS = pa.struct(
         ("noindex", pa.bool_()),
         ("noai", pa.bool_()),
         ("noimageai", pa.bool_()),
+        ("noml", pa.bool_()),
         ("tdm_reservation", pa.bool_()),
         ("tdm_policy", pa.string()),
         ("license", pa.string()),
@@ -42,15 +46,15 @@ SIGNALS = pa.struct(
 class OptOutParameters(FilterParameters):
     drop: tuple[str, ...] = parameter(
         ("noai", "tdm_reservation"),
-        "which statements drop a page: noindex, noai, noimageai, tdm_reservation",
+        "which statements drop a page: noindex, noai, noimageai, noml, tdm_reservation",
         role="decide",
         source="TDM Reservation Protocol (W3C community group); `noai` as DeviantArt introduced it",
     )
 
 
 class OptOut(MapStage):
-    """Signals: `robots` (all directives), `noindex`, `noai`, `noimageai`, `tdm_reservation`, `tdm_policy`,
-    `license`."""
+    """Signals: `robots` (all directives), `noindex`, `noai`, `noimageai`, `noml`, `tdm_reservation`, `tdm_policy`,
+    `license` (by a header, a link, a meta tag, or in JSON-LD)."""
 
     name = "opt_out"
     Parameters = OptOutParameters
@@ -58,7 +62,7 @@ class OptOut(MapStage):
 
     def __init__(self, parameters: OptOutParameters, label: str | None = None) -> None:
         super().__init__(parameters, label)
-        allowed = ("noindex", "noai", "noimageai", "tdm_reservation")
+        allowed = ("noindex", "noai", "noimageai", "noml", "tdm_reservation")
         unknown = sorted(set(parameters.drop) - set(allowed))
         if unknown:
             raise ValueError(f"drop: {', '.join(unknown)} not known; allowed: {', '.join(allowed)}")
@@ -91,13 +95,18 @@ def statements(page: str | None, header: dict[str, Any] | None) -> dict[str, Any
             reservation = reservation or content
         elif name == "tdm-policy":
             policy = policy or content
-        elif "license" in fields.get("rel", "").lower().split() and link is None:
-            link = fields.get("href")
+        elif "license" in f"{fields.get('rel', '')} {fields.get('itemprop', '')}".lower().split() and link is None:
+            link = fields.get("href") or content or None
+        elif (name or fields.get("property", "").lower()) in _LICENCE_NAMES and link is None:
+            link = content or None
+    if link is None and (stated := _JSON_LICENCE.search((page or "")[:MAX_PAGE])):
+        link = stated[1]
     return {
         "robots": ",".join(sorted(directives)) or None,
         "noindex": bool(directives & {"noindex", "none"}),
         "noai": "noai" in directives,
         "noimageai": "noimageai" in directives,
+        "noml": "noml" in directives,
         "tdm_reservation": (reservation or "").strip() == "1",
         "tdm_policy": policy,
         "license": link,

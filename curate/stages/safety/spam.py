@@ -1,7 +1,8 @@
-"""`spam`: doorway and keyword-stuffed pages, by how often they say the same commercial thing.
+"""`spam`: doorway and keyword-stuffed pages, by how often they say the same commercial thing, and by a classifier.
 
 Four measures, each a fraction: words of commercial spam, the most frequent content word, repeated word pairs, and
-links. The score is their weighted sum through a logistic; the weights were set by hand and measured on labelled sets.
+links. `words` is their weighted sum through a logistic; the weights were set by hand and measured on labelled sets.
+A page goes by that or by the model.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from curate.stage import FilterParameters, MapStage, Rule, Shared, parameter
+from curate.stage import MapStage, Rule, Shared, parameter
+from curate.stages.safety.judge import Judge, JudgeParameters, model_parameter
 from curate.stages.safety.terms import DATA, Terms, read_table, words_of_text
 
 MAX_CHARACTERS = 50_000
@@ -29,6 +31,8 @@ _LINK = re.compile(
 SIGNALS = pa.struct(
     [
         ("score", pa.float64()),
+        ("words", pa.float64()),
+        ("model", pa.float64()),
         ("commercial", pa.float64()),
         ("commercial_distinct", pa.int32()),
         ("top_word", pa.float64()),
@@ -40,32 +44,42 @@ BIAS, COMMERCIAL, DISTINCT, TOP_WORD, PAIRS, LINKS = -6.0, 40.0, 0.25, 15.0, 2.0
 """Weights of the logistic, in the order of the signals. Set by hand."""
 
 
-class SpamParameters(FilterParameters):
+class SpamParameters(JudgeParameters):
+    model: str = model_parameter("spam")
     max_score: float = parameter(
-        0.5, "score above which a page is spam", role="decide", ge=0, le=1, source="docs/results.md"
+        0.5, "score of the words above which a page is spam", role="decide", ge=0, le=1, source="docs/results.md"
     )
 
 
 class Spam(MapStage):
-    """Signals: `score`, and what it is made of, as fractions of words."""
+    """Signals: `score` (the model's, or the words' without one), `words` and what it is made of, as fractions of the
+    page's words, and `model`."""
 
     name = "spam"
     Parameters = SpamParameters
+    distributions = ("fasttext-numpy2-wheel",)
+
+    def __init__(self, parameters: SpamParameters, label: str | None = None) -> None:
+        super().__init__(parameters, label)
+        self._judge = Judge(parameters, self.name)
 
     def writes(self) -> tuple[str, ...]:
         return (self.label,)
 
     def fingerprint(self) -> str:
-        return hashlib.blake2b((DATA / "spam_words.txt").read_bytes(), digest_size=16).hexdigest()
+        words = hashlib.blake2b((DATA / "spam_words.txt").read_bytes(), digest_size=16).hexdigest()
+        return words + self._judge.fingerprint()
 
     def open(self) -> None:
         self._terms = Terms({row[0]: 1.0 for row in read_table(DATA / "spam_words.txt")})
+        self._judge.open()
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        texts = batch.column("text").to_pylist()
-        return pa.array([self._signals((text or "")[:MAX_CHARACTERS]) for text in texts], SIGNALS)
+        texts = [(text or "")[:MAX_CHARACTERS] for text in batch.column("text").to_pylist()]
+        answers = self._judge.scores(texts)
+        return pa.array([self._signals(text, answer) for text, answer in zip(texts, answers, strict=True)], SIGNALS)
 
-    def _signals(self, text: str) -> dict[str, Any]:
+    def _signals(self, text: str, answer: float | None) -> dict[str, Any]:
         found, weight, _ = self._terms.count(text)
         words = words_of_text(text)
         n = max(len(words), MIN_WORDS)
@@ -83,8 +97,11 @@ class Spam(MapStage):
             + PAIRS * min(repeated_pairs, 1.0) * (commercial > 0)
             + LINKS * min(links, 0.1) * (commercial > 0)
         )
+        by_words = 1 / (1 + math.exp(-logit))
         return {
-            "score": 1 / (1 + math.exp(-logit)),
+            "score": by_words if answer is None else answer,
+            "words": by_words,
+            "model": answer,
             "commercial": commercial,
             "commercial_distinct": len(found),
             "top_word": top_word,
@@ -94,4 +111,4 @@ class Spam(MapStage):
 
     def rules(self) -> Sequence[Rule]:
         limit = cast(SpamParameters, self.parameters).max_score
-        return (Rule("spam_score", "score", "<=", limit, "max_score"),)
+        return (Rule("spam_words", "words", "<=", limit, "max_score"), *self._judge.rules())

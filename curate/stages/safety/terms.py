@@ -17,11 +17,17 @@ PLAIN_WEIGHT = 0.1
 MAX_PHRASE = 4
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_SENTENCE = re.compile(r"[^\n.!?。！？]*(?:[.!?。！？]+[\"'”’)]*|\n|$)\s*")
 _SPACELESS = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 
 
 def words_of_text(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
+
+
+def sentences_of(text: str) -> list[str]:
+    """The text's sentences, by their end signs and line ends; joined, they are the text."""
+    return [sentence for sentence in _SENTENCE.findall(text) if sentence]
 
 
 def read_table(path: Path) -> list[list[str]]:

@@ -1,30 +1,31 @@
-"""`nsfw` and `toxic`: obscene and hateful text, by word lists.
+"""`nsfw` and `toxic`: obscene and hateful text, by word lists and a classifier each.
 
-A text's lexical score is 1 − exp(−rate / scale): `rate` is the weight of its listed terms a thousand words, so that a
-novel with a curse stays and a page of nothing else falls. Words with plain uses (medicine, news, LGBTQ+ life,
-dialect) weigh a tenth.
+A text goes by either. The words' score is 1 − exp(−rate / scale): `rate` is the weight of its listed terms a thousand
+words, so that a novel with a curse stays and a page of nothing else falls. Words with plain uses (medicine, news,
+LGBTQ+ life, dialect) weigh a tenth.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import pyarrow as pa
 
-from curate.stage import FilterParameters, MapStage, Resources, Rule, Shared, parameter
-from curate.stages.safety.terms import DATA, PLAIN_WEIGHT, Terms, plain_words, read_table
+from curate.stage import MapStage, Resources, Rule, Shared, parameter, with_column
+from curate.stages.safety.judge import Judge, JudgeParameters, model_parameter
+from curate.stages.safety.terms import DATA, PLAIN_WEIGHT, Terms, plain_words, read_table, sentences_of
 
 MIN_WORDS = 40
 """A shorter text is scored as if it had this many words: one word of three is no rate."""
-_SENTENCE = re.compile(r"[^\n.!?。！？]*(?:[.!?。！？]+[\"'”’)]*|\n|$)\s*")
 
 SIGNALS = pa.struct(
     [
         ("score", pa.float64()),
+        ("words", pa.float64()),
+        ("model", pa.float64()),
         ("terms", pa.int32()),
         ("distinct", pa.int32()),
         ("worst_sentence", pa.float64()),
@@ -33,12 +34,17 @@ SIGNALS = pa.struct(
 )
 
 
-class TextSafetyParameters(FilterParameters):
+class TextSafetyParameters(JudgeParameters):
     level: Literal["document", "sentence"] = parameter(
-        "document", "`document` drops a document above `max_score`; `sentence` removes its sentences above it instead"
+        "document", "`document` drops a document above a limit; `sentence` removes its sentences above one instead"
     )
     max_score: float = parameter(
-        0.5, "score above which a document (or a sentence) goes", role="decide", ge=0, le=1, source="docs/results.md"
+        0.5,
+        "score of the word lists above which a document (or a sentence) goes",
+        role="decide",
+        ge=0,
+        le=1,
+        source="docs/results.md",
     )
     min_distinct: int = parameter(
         2, "different terms that a document must have to be dropped by words alone", ge=1, source="docs/results.md"
@@ -46,13 +52,18 @@ class TextSafetyParameters(FilterParameters):
 
 
 class TextSafety(MapStage):
-    """Signals: `score`, `terms` and `distinct` (listed terms met), `worst_sentence` (its score)."""
+    """Signals: `score` (the model's, or the word lists' without one), `words`, `model`, `terms` and `distinct` (listed
+    terms met), `worst_sentence` (by words, at sentence level by the model), `removed_sentences`."""
 
-    Parameters = TextSafetyParameters
     resources = Resources(memory_mb=512)
+    distributions = ("fasttext-numpy2-wheel",)
     changes_text = True
     scale: ClassVar[float]
-    """The rate, in weight a thousand words, at which the score is 1 − 1/e."""
+    """The rate, in weight a thousand words, at which the words' score is 1 − 1/e."""
+
+    def __init__(self, parameters: TextSafetyParameters, label: str | None = None) -> None:
+        super().__init__(parameters, label)
+        self._judge = Judge(parameters, self.name)
 
     @property
     def _asked(self) -> TextSafetyParameters:
@@ -66,10 +77,12 @@ class TextSafety(MapStage):
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        return hashlib.blake2b(repr(sorted(self.weights().items())).encode(), digest_size=16).hexdigest()
+        words = hashlib.blake2b(repr(sorted(self.weights().items())).encode(), digest_size=16).hexdigest()
+        return words + self._judge.fingerprint()
 
     def open(self) -> None:
         self._terms = {language: Terms(weights) for language, weights in self.weights().items()}
+        self._judge.open()
 
     def _lexical(self, text: str, language: str | None) -> tuple[float, int, int]:
         """Score, terms, different terms. A language without a list of its own is asked for English words."""
@@ -79,38 +92,54 @@ class TextSafety(MapStage):
         return 1 - math.exp(-rate / self.scale), found.total(), len(found)
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        languages = _languages(batch)
+        texts = [text or "" for text in batch.column("text").to_pylist()]
+        answers = self._judge.scores(texts)
         rows = [
-            self._signals(text or "", language)
-            for text, language in zip(batch.column("text").to_pylist(), languages, strict=True)
+            self._signals(text, language, answer)
+            for text, language, answer in zip(texts, _languages(batch), answers, strict=True)
         ]
         return pa.array(rows, SIGNALS)
 
-    def _signals(self, text: str, language: str | None) -> dict[str, Any]:
-        score, terms, distinct = self._lexical(text, language)
-        worst = 0.0
-        removed = 0
-        if terms:
-            scores = [self._lexical(sentence, language)[0] for sentence in _SENTENCE.findall(text) if sentence]
-            worst = max(scores, default=0.0)
-            removed = sum(value > self._asked.max_score for value in scores)
+    def _signals(self, text: str, language: str | None, answer: float | None) -> dict[str, Any]:
+        words, terms, distinct = self._lexical(text, language)
+        worst, removed = 0.0, 0
+        if self._asked.level == "sentence":
+            judged = self._sentences(text, language)
+            worst = max((score for _, score, _ in judged), default=0.0)
+            removed = sum(bad for _, _, bad in judged)
+        elif terms:
+            worst = max((self._lexical(sentence, language)[0] for sentence in sentences_of(text)), default=0.0)
         if distinct < self._asked.min_distinct and self._asked.level == "document":
-            score = min(score, self._asked.max_score)
+            words = min(words, self._asked.max_score)
         return {
-            "score": score,
+            "score": words if answer is None else answer,
+            "words": words,
+            "model": answer,
             "terms": terms,
             "distinct": distinct,
             "worst_sentence": worst,
-            "removed_sentences": removed if self._asked.level == "sentence" else 0,
+            "removed_sentences": removed,
         }
+
+    def _sentences(self, text: str, language: str | None) -> list[tuple[str, float, bool]]:
+        """The text's sentences, the score of each (the model's, else the words') and whether it is to go."""
+        sentences = sentences_of(text)
+        limit = self._judge.limit("sentence") if self._judge.there else 1.0
+        judged = []
+        for sentence, answer in zip(sentences, self._judge.scores(sentences), strict=True):
+            words = self._lexical(sentence, language)[0]
+            bad = words > self._asked.max_score or (answer is not None and answer > limit)
+            judged.append((sentence, words if answer is None else answer, bad))
+        return judged
 
     def rules(self) -> Sequence[Rule]:
         if self._asked.level == "sentence":
             return ()
-        return (Rule(f"{self.name}_score", "score", "<=", self._asked.max_score, "max_score"),)
+        words = Rule(f"{self.name}_words", "words", "<=", self._asked.max_score, "max_score")
+        return (words, *self._judge.rules())
 
     def edit(self, batch: pa.RecordBatch, shared: Shared) -> pa.RecordBatch:
-        """At sentence level, the texts without the sentences above `max_score`."""
+        """At sentence level, the texts without the sentences above a limit."""
         if self._asked.level != "sentence" or self._asked.mode == "annotate":
             return batch
         signals = batch.column(self.label).field("removed_sentences").to_pylist()
@@ -118,14 +147,9 @@ class TextSafety(MapStage):
         texts = batch.column("text").to_pylist()
         for row, removed in enumerate(signals):
             if removed:
-                kept = [
-                    sentence
-                    for sentence in _SENTENCE.findall(texts[row])
-                    if self._lexical(sentence, languages[row])[0] <= self._asked.max_score
-                ]
-                texts[row] = "".join(kept)
-        index = batch.schema.get_field_index("text")
-        return batch.set_column(index, "text", pa.array(texts, batch.column("text").type))
+                judged = self._sentences(texts[row], languages[row])
+                texts[row] = "".join(sentence for sentence, _, bad in judged if not bad)
+        return with_column(batch, "text", pa.array(texts, batch.column("text").type))
 
 
 def _languages(batch: pa.RecordBatch) -> list[str | None]:
@@ -134,10 +158,17 @@ def _languages(batch: pa.RecordBatch) -> list[str | None]:
     return [None] * batch.num_rows if index < 0 else cast("list[str | None]", batch.column(index).to_pylist())
 
 
+class NsfwParameters(TextSafetyParameters):
+    """Parameters of `nsfw`."""
+
+    model: str = model_parameter("nsfw")
+
+
 class Nsfw(TextSafety):
-    """Obscene text, by the words of LDNOOBW in the document's language."""
+    """Sexual and profane text, by a model and by the words of LDNOOBW in the document's language."""
 
     name = "nsfw"
+    Parameters = NsfwParameters
     scale = 20.0
 
     def weights(self) -> Mapping[str, Mapping[str, float]]:
@@ -150,10 +181,17 @@ class Nsfw(TextSafety):
         return lists
 
 
+class ToxicParameters(TextSafetyParameters):
+    """Parameters of `toxic`."""
+
+    model: str = model_parameter("toxic")
+
+
 class Toxic(TextSafety):
-    """Slurs and insults by group, weighed by their severity. English alone."""
+    """Hateful and offensive text, by a model and by slurs and insults weighed by their severity. English alone."""
 
     name = "toxic"
+    Parameters = ToxicParameters
     scale = 20.0
 
     def weights(self) -> Mapping[str, Mapping[str, float]]:
