@@ -29,12 +29,10 @@ def model_parameter(name: str) -> Any:
     )
 
 
-class JudgeParameters(FilterParameters):
-    """What filters with a model have in common; each adds `model` with a default of its own."""
-
-    model: str
-    precision: float = parameter(
-        0.8,
+def precision_parameter(default: float) -> Any:
+    """The parameter `precision`."""
+    return parameter(
+        default,
         "of the model's findings, the share that should be right; the model's description says which score gives it, "
         "and for which share of bad texts",
         role="decide",
@@ -42,6 +40,13 @@ class JudgeParameters(FilterParameters):
         gt=0,
         lt=1,
     )
+
+
+class JudgeParameters(FilterParameters):
+    """What filters with a model have in common; each adds `model` with a default of its own."""
+
+    model: str
+    precision: float = precision_parameter(0.8)
     max_model_score: float | None = parameter(
         None, "score of the model above which a text goes, instead of `precision`", role="decide", ge=0, le=1
     )

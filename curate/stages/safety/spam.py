@@ -18,7 +18,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from curate.stage import MapStage, Rule, Shared, parameter
-from curate.stages.safety.judge import Judge, JudgeParameters, model_parameter
+from curate.stages.safety.judge import Judge, JudgeParameters, model_parameter, precision_parameter
 from curate.stages.safety.terms import DATA, Terms, read_table, words_of_text
 
 MAX_CHARACTERS = 50_000
@@ -46,6 +46,7 @@ BIAS, COMMERCIAL, DISTINCT, TOP_WORD, PAIRS, LINKS = -6.0, 40.0, 0.25, 15.0, 2.0
 
 class SpamParameters(JudgeParameters):
     model: str = model_parameter("spam")
+    precision: float = precision_parameter(0.9)
     max_score: float = parameter(
         0.5, "score of the words above which a page is spam", role="decide", ge=0, le=1, source="docs/results.md"
     )
