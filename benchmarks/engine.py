@@ -1,8 +1,10 @@
 """What the engine costs beside the stages, and what a second worker gains.
 
-    python -m benchmarks.engine --input 'data/crawl-sample/*.warc.gz'
+    python -m benchmarks.engine --input 'data/crawl-sample/*.warc.gz' [--joined 4]
 
-The same recipe runs three times into fresh folders: inline, by Ray with one worker, by Ray with two. The engine's
+The same recipe runs three times into fresh folders: inline, by Ray with one worker, by Ray with two. With `--joined N`
+the input is first made one file, and read N times: shards then have the size that the engine is made for (64 MB), and
+the seconds that Ray takes to start weigh as little as in a run of some length. The engine's
 share is CPU time: committing, ledger, tables and hashes (`write` and what no stage accounts for) over reading and
 the stages. Opening models is listed by itself: it is paid once a process, not once a page. The three runs must leave
 the same bytes.
@@ -62,6 +64,15 @@ def measured(files: list[str], folder: Path, way: list[str]) -> dict[str, Any]:
     }
 
 
+def joined(files: list[str], folder: Path, copies: int) -> list[str]:
+    """The files one after the other as one, `copies` times. A gzip file may be followed by another."""
+    targets = [folder / f"joined-{number}.warc.gz" for number in range(copies)]
+    targets[0].write_bytes(b"".join(Path(file).read_bytes() for file in files))
+    for target in targets[1:]:
+        target.symlink_to(targets[0])
+    return [str(target) for target in targets]
+
+
 def engine_share(counts: dict[str, Any]) -> dict[str, float]:
     """CPU seconds of the shards' tasks: stages with reading, opening, engine; and engine over stages."""
     seconds = dict(counts["cpu_seconds"])
@@ -75,11 +86,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", default="data/crawl-sample/*.warc.gz")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--joined", type=int, default=0, metavar="N", help="read N copies of all files in one")
     args = parser.parse_args()
     files = sorted(glob.glob(args.input, recursive=True))  # noqa: PTH207
     if not files:
         parser.error(f"--input {args.input}: no such files; make crawl-sample writes some")
     with tempfile.TemporaryDirectory() as scratch:
+        if args.joined:
+            files = joined(files, Path(scratch), args.joined)
         rows = {name: measured(files, Path(scratch) / str(i), way) for i, (name, way) in enumerate(WAYS.items())}
     share = engine_share(rows["inline"]["counts"])
     hashes = [row.pop("hashes") for row in rows.values()]

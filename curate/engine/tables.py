@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from curate.engine.store import FileEntry, HashingFile, Store
 
+BUFFER_BYTES = 1 << 18
+
 
 class TableWriter:
     """Writes one Parquet file below a store, created at the first batch; no batch, no file.
@@ -25,6 +27,7 @@ class TableWriter:
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
         self._writer: pq.ParquetWriter | None = None
+        self._sink: pa.BufferedOutputStream | None = None
         self._context = store.writing(name)
         self._file: HashingFile | None = None
 
@@ -43,9 +46,9 @@ class TableWriter:
     def _start(self) -> pq.ParquetWriter:
         if self._writer is None:
             self._file = self._context.__enter__()
-            self._writer = pq.ParquetWriter(
-                pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", write_page_index=True
-            )
+            # Parquet writes a hundred small pieces for every file; each would be a call of Python.
+            self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, mode="w"), BUFFER_BYTES)
+            self._writer = pq.ParquetWriter(self._sink, self.schema, compression="zstd", write_page_index=True)
         return self._writer
 
     def _flush(self) -> None:
@@ -62,8 +65,9 @@ class TableWriter:
             if not keep_empty or self.schema is None:
                 return None
             self._start()
-        assert self._writer is not None and self._file is not None
+        assert self._writer is not None and self._sink is not None and self._file is not None
         self._writer.close()
+        self._sink.flush()
         self._context.__exit__(None, None, None)
         return FileEntry(self.name, self.rows, self._file.count, self._file.digest.hexdigest())
 

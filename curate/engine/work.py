@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -50,6 +51,9 @@ class DocumentShard:
     """Parquet file in the phase store; None where nothing was kept."""
     schema: pa.Schema
     removals: tuple[Removal, ...] = ()
+
+
+COMMITS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -335,8 +339,10 @@ class _Writers:
         documents = self._writer("documents")
         assert documents.schema is not None
         self.report.schema = documents.schema.serialize().to_pybytes().hex()
-        for kind, writer in self._open.items():
-            entry = writer.close()
+        # Most of a commit is waiting for the disk, a few milliseconds a file: side by side they wait once.
+        with ThreadPoolExecutor(COMMITS_AT_A_TIME) as pool:
+            entries = list(pool.map(TableWriter.close, self._open.values()))
+        for kind, entry in zip(self._open, entries, strict=True):
             if entry is not None:
                 self.report.files[kind] = entry
         self.report.spend("write", time.thread_time() - start)
