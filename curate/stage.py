@@ -232,6 +232,11 @@ class Stage:
         """Columns that are there after the stage, beyond those before it."""
         return ()
 
+    def reads_signals(self) -> tuple[str, ...]:
+        """Signals of earlier stages that it reads, such as `gopher_quality.words`; a recipe in which they are not
+        measured is refused before any work, as one that lacks a column is."""
+        return ()
+
     def removes(self) -> tuple[str, ...]:
         """Columns that are gone after the stage."""
         return ()

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.collection import FileCollection, document_schema
+from curate.engine.columns import check_columns
 from curate.engine.executor import Executor
 from curate.engine.log import RunLog, versions
 from curate.engine.phase import Phase, phases
@@ -69,30 +70,12 @@ class RunResult:
     """Everything, the run's folder included, was there before."""
 
 
-class MissingColumnError(ValueError):
-    """A stage needs a column that nothing before it makes."""
-
-
 class UnhiddenStoreError(ValueError):
     """A recipe takes something out of documents, but would keep them unchanged in the run's folder."""
 
 
 class StageError(RuntimeError):
     """A global stage cannot do its work on these documents; what was committed stays."""
-
-
-def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
-    """MissingColumnError if some stage would not find what it reads."""
-    there = set(schema.names)
-    for stage in stages:
-        missing = [name for name in stage.reads if name not in there]
-        if missing:
-            raise MissingColumnError(
-                f"stage {stage.label} reads the column {missing[0]!r}, which is not there at that point; "
-                f"there are: {', '.join(sorted(there))}. Put the stage that makes it before {stage.label}"
-            )
-        there -= set(stage.removes())
-        there |= {*stage.writes(), stage.label}
 
 
 def planned(job: Job) -> tuple[list[Shard], list[Phase]]:

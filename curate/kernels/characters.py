@@ -134,6 +134,8 @@ def character_classes() -> NDArray[np.uint32]:
     table[_ranges(_UNSPACED)] |= UNSPACED
     icons = (table & ICON) != 0
     table[_ranges("9-D 85")] &= ~np.uint32(CONTROL)
+    for noncharacters in (slice(0xFDD0, 0xFDF0), slice(0xFFFE, None, 0x10000), slice(0xFFFF, None, 0x10000)):
+        table[noncharacters] |= CONTROL
     table[_ranges("E000-F8FF F0000-FFFFD 100000-10FFFD")] |= PRIVATE
     table[icons] |= PREFIX | SUFFIX | INNER
     for marks, bit in (

@@ -149,6 +149,33 @@ def _scan(  # type: ignore[no-untyped-def]
                     flags[n] = NON_SYMBOL | after_gap | (HAS_LETTER if seen & c.LETTER else 0)
                     n += 1
                     continue
+            if (
+                n_points
+                and not unit
+                and position < stop
+                and _splits_off(data[position - 1], data[position], classes)
+                and (position + 1 == stop or (data[position + 1] < 128 and classes[data[position + 1]] & c.SPACE))
+            ):  # the same with a comma or full stop behind it: two words, unless one or both together are special
+                byte = data[position]
+                together = finish(step(value, byte))
+                value = finish(value)
+                if find_slot(keys, value) < 0 and find_slot(keys, together) < 0:
+                    if n + 2 > len(start):
+                        progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, 2
+                        return False
+                    start[n], length[n], characters[n], hashes[n] = run_start, n_points, n_points, value
+                    flags[n] = NON_SYMBOL | after_gap | (HAS_LETTER if seen & c.LETTER else 0)
+                    mask = classes[byte]
+                    start[n + 1], length[n + 1], characters[n + 1] = position, 1, 1
+                    hashes[n + 1] = finish(step(FNV_OFFSET, byte))
+                    flags[n + 1] = (
+                        (0 if mask & c.SYMBOL else NON_SYMBOL)
+                        | (ENDS_SENTENCE if mask & c.SENTENCE_END else 0)
+                        | (IS_PUNCTUATION if mask & c.PUNCTUATION else 0)
+                    )
+                    n += 2
+                    position += 1
+                    continue
             while position < stop:
                 byte = data[position]
                 if byte < 128:
@@ -179,6 +206,15 @@ def _scan(  # type: ignore[no-untyped-def]
         position = stop
     progress[2] = n
     return True
+
+
+@kernel
+def _splits_off(before, byte, classes):  # type: ignore[no-untyped-def]
+    """Whether an ASCII mark behind ASCII letters and digits, and before white space, is a word of its own: what
+    `suffix_length` says of it there."""
+    if byte >= 128:
+        return False
+    return classes[before] & c.BEFORE_STOP != 0 if byte == 46 else classes[byte] & c.SUFFIX != 0
 
 
 @kernel

@@ -42,6 +42,9 @@ class LanguageThresholds(MapStage):
         columns = {name.split(".")[0] for limits in self._limits.values() for name in limits}
         self.reads = ("language", *sorted(columns))
 
+    def reads_signals(self) -> tuple[str, ...]:
+        return tuple(sorted({name for limits in self._limits.values() for name in limits}))
+
     def fingerprint(self) -> str:
         return hashlib.sha256(json.dumps(self._limits, sort_keys=True).encode()).hexdigest()
 

@@ -187,6 +187,9 @@ class Custom(MapStage):
         self._signals = signals_of(self._tree)
         self.reads = tuple(dict.fromkeys(name.split(".")[0] for name in self._signals))  # type: ignore[misc]
 
+    def reads_signals(self) -> tuple[str, ...]:
+        return tuple(name for name in self._signals if "." in name)
+
     def process(self, batch: pa.RecordBatch, shared: Shared) -> Outcome:
         """The ledger's value is what the rule's signals were."""
         p = cast(CustomParameters, self.parameters)

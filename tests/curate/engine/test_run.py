@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curate.engine.columns import MissingColumnError, check_columns
 from curate.engine.executor import Executor, InlineExecutor, RayExecutor
 from curate.engine.progress import Progress
 from curate.engine.publish import OutputError
-from curate.engine.run import Job, MissingColumnError, RunResult, run
+from curate.engine.run import Job, RunResult, run
 from curate.recipe import load
+from curate.sources import schema as input_schema
 from curate.stage import Stage
 from tests.curate.engine.misbehaving import Poison, PoisonParameters
 
@@ -156,6 +158,30 @@ def test_ranges_of_any_size_give_the_same_documents(tmp_path: Path, crawl: Path)
 def test_a_stage_without_its_column_is_refused_before_any_work(tmp_path: Path, crawl: Path) -> None:
     with pytest.raises(MissingColumnError, match="stage language reads the column 'text'"):
         carry_out(job(tmp_path, str(tmp_path / "run"), stages="\n  - language\n"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("gopher_quality.wrods >= 50", r"reads the signal 'gopher_quality\.wrods', which gopher_quality does not have; "
+                                       "it has: words, mean_word_length"),
+        ("quality.score > 0.3 and quality.scor > 0", r"signal 'quality\.scor', which quality does not have; .*score"),
+        ("language.score > 0.3", r"signal 'language\.score', which language does not have; it has: no fields"),
+        ("gopher.words >= 50", "stage custom reads the column 'gopher', which is not there at that point"),
+        ("gopher_quality.words >= 50 and quality.score > 0.0 and language == 'en'", None),
+    ],
+)  # fmt: skip
+def test_a_rule_over_signals_that_nobody_measures_is_refused_before_any_work(
+    tmp_path: Path, crawl: Path, rule: str, message: str | None
+) -> None:
+    stages = f'\n  - extract\n  - language\n  - gopher_quality\n  - quality\n  - custom: {{rule: "{rule}"}}\n'
+    made = job(tmp_path, str(tmp_path / "run"), stages=stages)
+    if message is None:
+        check_columns(made.stages, input_schema(made.inputs))
+        return
+    with pytest.raises(MissingColumnError, match=message):
+        carry_out(made)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path, crawl: Path) -> None:
