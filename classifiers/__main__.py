@@ -15,7 +15,7 @@ from pathlib import Path
 MODULES = {"blocks": "classifiers.blocks", "language": "classifiers.language"}
 """Models that are no fastText classifiers → their module."""
 SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.yaml"))
-COMMANDS = ("build", "train", "evaluate", "calibrate", "card")
+COMMANDS = ("build", "train", "evaluate", "calibrate", "tune", "card")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from classifiers.corpora import Example, crawl_pages, json_lines, reliable_sites, short_texts, site
 
 Builder = Callable[[Path, Path], list[Example]]
@@ -52,6 +54,23 @@ LABEL_DOMAINS = {
 """Page label → domain; stronger than the set's."""
 
 
+TEXT_DOMAINS = {
+    "wikitext2_valid": "reference",
+    "moby_dick_gutenberg2701": "fiction",
+    "tinyshakespeare": "fiction",
+    "inaugural": "speech",
+    "state_union": "speech",
+    "movie_reviews_600": "entertainment",
+}
+"""Set of texts → domain."""
+BROWN_DOMAINS = {
+    "ca": "news", "cb": "news", "cc": "entertainment", "cd": "religion", "ch": "legal", "cj": "academic",
+    "ck": "fiction", "cl": "fiction", "cm": "fiction", "cn": "fiction", "cp": "fiction",
+}  # fmt: skip
+"""Category of the Brown corpus (Francis and Kučera 1964) → domain: reportage, editorials, reviews, religion,
+government, learned, and five kinds of fiction."""
+
+
 NO_SITES = ("wikipedia.org", "wikimedia.org", "archive.org", "yahoo.com", "google.com", "blogspot.com", "youtube.com")
 """Not Wikipedia itself; and archives, portals and hosts of everybody's pages say nothing about a page."""
 
@@ -62,7 +81,15 @@ def _pages(data: Path, cache: Path) -> list[dict[str, Any]]:
 
 def _example(page: dict[str, Any], label: str) -> Example:
     language = page.get("language") or page.get("html_lang") or ""
-    return Example(page["text"], label, site(page["url"]), page["set"], page["label"] or "", str(language)[:2].lower())
+    return Example(
+        page["text"],
+        label,
+        site(page["url"]),
+        page["set"],
+        page["label"] or "",
+        str(language)[:2].lower(),
+        url=page["url"],
+    )
 
 
 def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
@@ -113,27 +140,27 @@ def edu(data: Path, cache: Path) -> list[Example]:
 
 
 def domain(data: Path, cache: Path) -> list[Example]:
-    """One of the page kinds of LABEL_DOMAINS and SET_DOMAINS, or fiction, speech, review, reference and blog from texts
-    that are such: a coarse reading of WebOrganizer's formats (Wettig et al. 2025)."""
+    """What kind of document a text is, by its own label, else by what its site is known to be, else by its set; and
+    books, speeches and sermons that are such. A coarse reading of WebOrganizer (Wettig et al. 2025): its formats, and
+    of its topics those that a mix asks for."""
+    table = yaml.safe_load((Path(__file__).parent / "specs" / "domain_sites.yaml").read_text())
+    sites = {home: label for label, homes in table.items() for home in homes.split()}
     examples = []
     for page in _pages(data, cache):
         home = site(page["url"])
-        label = LABEL_DOMAINS.get(page["label"] or "") or SET_DOMAINS.get(page["set"])
+        label = LABEL_DOMAINS.get(page["label"] or "") or sites.get(home) or SET_DOMAINS.get(page["set"])
         if home in ("wikipedia.org", "britannica.com"):
             label = "reference"
         if label is not None and label != "error":
             examples.append(_example(page, label))
-    for name, label in (
-        ("wikitext2_valid", "reference"),
-        ("moby_dick_gutenberg2701", "fiction"),
-        ("tinyshakespeare", "fiction"),
-        ("inaugural", "speech"),
-        ("state_union", "speech"),
-        ("movie_reviews_600", "review"),
-    ):
+    for name, label in TEXT_DOMAINS.items():
         for number, row in enumerate(json_lines(data / "text" / f"{name}.jsonl.gz")):
             group = f"{name}:{row.get('id', number)}"
             examples.append(Example(row["text"][:8000], label, group, name, language="en"))
+    for row in json_lines(data / "text" / "brown.jsonl.gz"):
+        known = BROWN_DOMAINS.get(str(row["id"]).rpartition("-")[2][:2])
+        if known is not None:
+            examples.append(Example(row["text"][:8000], known, f"brown:{row['id']}", "brown", language="en"))
     return examples
 
 

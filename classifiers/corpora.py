@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,9 +34,9 @@ class Example:
     kind: str = ""
     """Page type or target group, for the tables of the card."""
     language: str = ""
-    url: str = ""
     stratum: str = ""
     """Training sees as many words of one stratum of a label as of another: a page set of 18 beside 6,500 messages."""
+    url: str = field(default="", kw_only=True)
 
 
 def site(url: str) -> str:

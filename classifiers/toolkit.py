@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from classifiers import fasttext_process
+from classifiers import fasttext_process, inspection
 from classifiers.builders import BUILDERS, crops, split_groups
+from classifiers.calibration import labelled, platt, recalibrate
 from classifiers.corpora import Example
-from classifiers.evaluation import Evaluation, evaluate_scores
+from classifiers.evaluation import Evaluation, auc, bootstrap_auc, evaluate_scores
+from classifiers.folds import apart
 from classifiers.wikipedia_build import BuildOptions, build, stored
 from curate.sources.commoncrawl import BASE
 from curate.stages.quality.fasttext_model import (
@@ -37,6 +39,7 @@ from curate.stages.quality.fasttext_model import (
     ModelError,
     calibrated,
     prepare,
+    url_words,
 )
 
 SPECS = Path(__file__).parent / "specs"
@@ -69,6 +72,10 @@ class Spec:
     prevalence: float | None = None
     """The share of positives where the model will be used, for which the card says what score gives what precision
     (the share in the training data is nobody's crawl)."""
+    uses_url: bool = False
+    """Whether the model reads the URL, too."""
+    show_words: bool = True
+    """Whether the card lists the words that speak most for a label; not where those are slurs."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -95,7 +102,11 @@ def check(examples: Sequence[Example], spec: Spec) -> None:
 def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path: Path) -> FastTextModel:
     """Trains on crops of the examples and saves under `path`. One thread, so that twice is the same."""
     source = random.Random(seed)
-    lines = [f"{LABEL}{e.label} {prepare(crops(e.text, source))}\n" for e in _balanced(examples, spec, source)]
+    lines = []
+    for e in _balanced(examples, spec, source):
+        # Half without the URL, so that the model can do without.
+        address = url_words(e.url) if spec.uses_url and source.random() < 0.5 else ""
+        lines.append(f"{LABEL}{e.label} {address}{prepare(crops(e.text, source))}\n")
     source.shuffle(lines)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.txt"
@@ -106,7 +117,9 @@ def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path
             "verbose": 0, "loss": "softmax",
         }  # fmt: skip
         fasttext_process.train(settings, quantize, path)
-    return FastTextModel(path)
+    model = FastTextModel(path)
+    model.uses_url = spec.uses_url
+    return model
 
 
 def _balanced(examples: Sequence[Example], spec: Spec, source: random.Random) -> Iterator[Example]:
@@ -131,29 +144,11 @@ def held_out(examples: Sequence[Example], spec: Spec) -> tuple[np.ndarray, list[
             inside = [e for e, f in zip(examples, folds, strict=True) if f != fold]
             rows = [i for i, f in enumerate(folds) if f == fold]
             model = fit(inside, spec, spec.seed + fold, False, Path(folder) / f"{fold}.bin")
-            found = model.probabilities([examples[i].text for i in rows])
+            found = model.probabilities([examples[i].text for i in rows], [examples[i].url for i in rows])
             for column, label in enumerate(model.labels):
                 answer[rows, labels.index(label)] = found[:, column]
             models.append(model)
     return answer, labels, models, folds
-
-
-def platt(raw: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """(a, b) of Platt's scaling, by Newton's method on the targets that he smooths (Platt 1999; Lin et al. 2007)."""
-    logit = np.log(np.clip(raw, 1e-6, 1 - 1e-6) / (1 - np.clip(raw, 1e-6, 1 - 1e-6)))
-    positive = truth.sum()
-    target = np.where(truth, (positive + 1) / (positive + 2), 1 / (len(truth) - positive + 2))
-    weights = np.array([-1.0, 0.0])
-    design = np.stack([logit, np.ones_like(logit)], axis=1)
-    for _ in range(100):
-        probability = 1 / (1 + np.exp(np.clip(design @ weights, -500, 500)))
-        gradient = design.T @ (target - probability)
-        hessian = (design * (probability * (1 - probability))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        weights -= step
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(weights[0]), float(weights[1])
 
 
 def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | None = None) -> Evaluation:
@@ -161,6 +156,7 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
     spec = load_spec(name)
     examples = BUILDERS[name](data, cache) if built is None else stored(built)
     check(examples, spec)
+    examples = apart(examples)
     probabilities, labels, models, folds = held_out(examples, spec)
     scaling = None
     if spec.positive is not None:
@@ -181,13 +177,53 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
         model.labels,
         spec.positive,
         platt=scaling,
+        uses_url=spec.uses_url,
         threshold=evaluation.threshold,
         prevalence=spec.prevalence,
         thresholds=evaluation.thresholds,
     )
     path.with_suffix(".json").write_text(json.dumps(asdict(card), indent=1) + "\n")
-    path.with_suffix(".md").write_text(evaluation.markdown(spec, model.path.stat().st_size))
+    lines = _inspected(examples, spec, probabilities, labels, evaluation)
+    lines += inspection.words(models[0], labels) if spec.show_words else []
+    path.with_suffix(".md").write_text(evaluation.markdown(spec, model.path.stat().st_size) + "\n".join(lines) + "\n")
+    if spec.positive is not None:
+        truth = np.array([example.label == spec.positive for example in examples])
+        scores = probabilities[:, labels.index(spec.positive)]
+        path.with_suffix(".svg").write_text(inspection.curves(scores, truth, evaluation.reliability))
     return evaluation
+
+
+def _inspected(
+    examples: Sequence[Example], spec: Spec, probabilities: np.ndarray, labels: list[str], evaluation: Evaluation
+) -> list[str]:
+    if spec.positive is None:
+        found = [labels[column] for column in probabilities.argmax(axis=1)]
+        return inspection.classes(examples, found, labels)
+    truth = np.array([example.label == spec.positive for example in examples])
+    scores = probabilities[:, labels.index(spec.positive)]
+    precision = inspection.average_precision(scores, truth)
+    told = f"Average precision {precision:.3f} where {truth.mean():.3f} are positive. Curves: `{spec.name}.svg`."
+    return ["", told, *inspection.binary(examples, scores, truth, evaluation.threshold or 0.5)]
+
+
+def evaluate_labelled(name: str, path: Path, out: Path = MODELS) -> str:
+    """How a trained model does on texts that it never saw: AUC with an interval beside the length's, or macro-F1."""
+    model = FastTextModel(out / f"{name}.ftz")
+    examples = labelled(path, model.labels)
+    texts = [example.text for example in examples]
+    if model.card is None or model.card.positive is None:
+        found = [model.labels[column] for column in model.probabilities(texts).argmax(axis=1)]
+        right = float(np.mean([e.label == said for e, said in zip(examples, found, strict=True)]))
+        lines = inspection.classes(examples, found, sorted(model.labels))
+        return "\n".join([f"{name}: {right:.3f} right of {len(texts)} texts", *lines])
+    truth = np.array([example.label == model.card.positive for example in examples])
+    scores = model.scores(texts)
+    low, high = bootstrap_auc(scores, truth, [example.group for example in examples], 1)
+    length = auc(np.array([float(len(text)) for text in texts]), truth)
+    return (
+        f"{name}: AUC {auc(scores, truth):.3f} [{low:.3f}, {high:.3f}] on {len(texts)} texts, "
+        f"{int(truth.sum())} of them {model.card.positive}; length alone {max(length, 1 - length):.3f}"
+    )
 
 
 def predictions_hash(model: FastTextModel, texts: Sequence[str]) -> str:
@@ -200,6 +236,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of labelled data")
     parser.add_argument("--cache", type=Path, default=Path(".bench/classifiers"), help="for extracted pages")
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the model and its card")
+    parser.add_argument("--labelled", type=Path, help="JSON lines with text and label, for evaluate and calibrate")
+    parser.add_argument("--method", choices=("platt", "isotonic"), default="platt", help="of calibrate")
+    parser.add_argument("--seconds", type=float, default=600, help="time budget of tune")
     parser.add_argument("--examples", type=Path, help="train and evaluate on the examples of a build instead of --data")
     real = parser.add_argument_group("build wikipedia_reference from what Wikipedia cites")
     real.add_argument("--links", help="dump of the table externallinks (path or URL of a .sql.gz); without it: --data")
@@ -213,8 +252,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(command: str, name: str, args: argparse.Namespace) -> int:
-    """`build` counts the examples, `train` makes the model and its card, `evaluate` only prints the card that a
-    training would make, `calibrate` fits the calibration of a trained model anew, `card` prints the card."""
+    """`build` counts the examples (or makes them, with --links), `train` makes the model and its card, `evaluate`
+    prints the card that a training would make, or tells how the model does on labelled texts; `calibrate` fits its
+    scores anew to such texts, `tune` looks for better settings, `card` prints the card."""
     if command == "card":
         print((args.out / f"{name}.md").read_text())
         return 0
@@ -227,6 +267,25 @@ def run_command(command: str, name: str, args: argparse.Namespace) -> int:
             print(f"{label}: {count} texts of {groups} groups")
         return 0
     out = args.out
+    if command == "calibrate":
+        if args.labelled is None:
+            raise ModelError(
+                "calibrate needs --labelled FILE: JSON lines with text and label; training calibrates itself"
+            )
+        print(recalibrate(name, args.labelled, args.method, out))
+        return 0
+    if command == "evaluate" and args.labelled:
+        print(evaluate_labelled(name, args.labelled, out))
+        return 0
+    if command == "tune":
+        from classifiers.tuning import settings, tune
+
+        spec = load_spec(name)
+        examples = BUILDERS[name](args.data, args.cache) if args.examples is None else stored(args.examples)
+        check(examples, spec)
+        best, lines = tune(apart(examples), spec, args.seconds)
+        print("\n".join([*lines, f"best: {settings(best)}"]))
+        return 0
     if command == "evaluate":
         with tempfile.TemporaryDirectory() as folder:
             print(train(name, args.data, args.cache, Path(folder), args.examples).markdown(load_spec(name), None))

@@ -14,6 +14,7 @@ from scipy.stats import mannwhitneyu
 
 from classifiers import toolkit
 from classifiers.builders import case_template, crops, split_groups
+from classifiers.calibration import platt
 from classifiers.corpora import Example, site
 from classifiers.evaluation import auc, bootstrap_auc, threshold_at, threshold_for
 from curate.stages.quality.fasttext_model import MODELS, FastTextModel, ModelError, calibrated
@@ -67,7 +68,7 @@ def test_platt_scaling_recovers_known_probabilities() -> None:
     source = np.random.default_rng(5)
     logit = source.normal(0, 2, 20_000)
     truth = source.random(20_000) < 1 / (1 + np.exp(-(0.5 * logit - 1)))
-    scaling = toolkit.platt(1 / (1 + np.exp(-logit)), truth)
+    scaling = platt(1 / (1 + np.exp(-logit)), truth)
     assert scaling[0] == pytest.approx(-0.5, abs=0.03) and scaling[1] == pytest.approx(1.0, abs=0.05)
     assert calibrated(1 / (1 + np.exp(-logit)), scaling).mean() == pytest.approx(truth.mean(), abs=0.01)
 

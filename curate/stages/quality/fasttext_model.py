@@ -37,6 +37,24 @@ def prepare(text: str, max_words: int = MAX_WORDS) -> str:
     return " ".join(_PUNCTUATION.sub(r" \1 ", text).split()[:max_words])
 
 
+URL_WORDS = 12
+_URL_WORD = re.compile(r"[a-z]{3,20}")
+_URL_DATE = re.compile(r"/(?:19|20)\d\d[/-]\d{1,2}\b")
+
+
+def url_words(url: str | None) -> str:
+    """What a URL says of its page, as words that no text has: of its host and path, whether it holds a date, how deep
+    it lies. Each twice, since they are few beside a text's. Empty without a URL."""
+    if not url:
+        return ""
+    host, _, path = url.lower().partition("://")[2].partition("/")
+    found = _URL_WORD.findall(host.rpartition(".")[0].removeprefix("www.") + "/" + path)[:URL_WORDS]
+    words = [f"url_{word}" for word in found]
+    words.append(f"urldepth_{min(path.count('/'), 5)}")
+    words += ["urldate"] if _URL_DATE.search("/" + path) else []
+    return " ".join(words * 2) + " "
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The JSON beside a model: what a program must know of it (people read the Markdown card)."""
@@ -49,6 +67,10 @@ class ModelCard:
     max_words: int = MAX_WORDS
     platt: tuple[float, float] | None = None
     """(a, b): calibrated probability = 1 / (1 + exp(a·logit + b)) of the raw probability (Platt 1999)."""
+    isotonic: list[tuple[float, float]] | None = None
+    """Instead of that: knots (raw probability, calibrated one) of a rising curve, straight between them."""
+    uses_url: bool = False
+    """Whether the URL's words go before the text's."""
     threshold: float | None = None
     """A threshold on the calibrated score that the card recommends."""
     prevalence: float | None = None
@@ -82,15 +104,19 @@ class FastTextModel:
                 f"{path}: its hash is {self.sha256[:12]}…, but {path.stem}.json says {self.card.sha256[:12]}…; "
                 "put the matching pair back, or train again"
             )
+        self.uses_url = self.card is not None and self.card.uses_url
         self._model = load(path)
         self.labels: list[str] = [label.removeprefix(LABEL) for label in self._model.get_labels()]
         if self.card is not None and sorted(self.card.labels) != sorted(self.labels):
             raise ModelError(f"{path}: has the labels {self.labels}, but {path.stem}.json says {self.card.labels}")
 
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Shape (texts, labels), columns as `labels`: the model's own probabilities."""
+    def probabilities(self, texts: Sequence[str], urls: Sequence[str | None] | None = None) -> np.ndarray:
+        """Shape (texts, labels), columns as `labels`: the model's own probabilities. `urls` are of no use to a model
+        that does not read them."""
         words = MAX_WORDS if self.card is None else self.card.max_words
         lines = [prepare(text, words) + "\n" for text in texts]
+        if urls is not None and self.uses_url:
+            lines = [url_words(url) + line for url, line in zip(urls, lines, strict=True)]
         answer = np.zeros((len(lines), len(self.labels)))
         if not lines:
             return answer
@@ -114,7 +140,15 @@ class FastTextModel:
         else:
             raise ModelError(f"{self.path}: has {len(self.labels)} labels and names none as positive; it has no score")
         raw = self.probabilities(texts)[:, self.labels.index(positive)]
+        if self.card is not None and self.card.isotonic:
+            knots = np.array(self.card.isotonic)
+            return np.asarray(np.interp(raw, knots[:, 0], knots[:, 1]))
         return calibrated(raw, self.card.platt if self.card is not None else None)
+
+    def frequent_words(self, least: int) -> list[str]:
+        """Words of the vocabulary that training met that often, most frequent first."""
+        words, counts = self._model.get_words(include_freq=True)
+        return [word for word, count in zip(words, counts, strict=True) if count >= least]
 
 
 def calibrated(raw: np.ndarray, platt: tuple[float, float] | None) -> np.ndarray:

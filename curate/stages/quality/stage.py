@@ -263,7 +263,9 @@ class Domains(_Scoring):
         return ("domain", "domain_score")
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        probabilities = self.model.probabilities([text or "" for text in batch.column("text").to_pylist()])
+        texts = [text or "" for text in batch.column("text").to_pylist()]
+        urls = batch.column("url").to_pylist() if "url" in batch.schema.names else None
+        probabilities = self.model.probabilities(texts, urls)
         best = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, np.int64)
         scores = probabilities[np.arange(len(best)), best]
         sure = scores >= self.parameters.min_probability
