@@ -89,6 +89,8 @@ class Config(BaseModel):
     """Further steps to checkpoint, and to keep."""
     log_every: int = 10
     """Steps between looks at the loss: each one makes a GPU wait."""
+    tensorboard: bool = False
+    """Whether OUTPUT/tensorboard gets what log.jsonl gets; needs the package."""
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> Config:

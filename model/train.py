@@ -104,6 +104,7 @@ class _Run:
             "rows": plan.rows,
             "mix": self.data.weights(config.mix),
         }
+        self.board = _board(self.folder / "tensorboard") if config.tensorboard and not rank else None
         self.step, self.seconds = 0, 0.0
         self.recent: deque[float] = deque(maxlen=50)
         self.tail: deque[float] = deque(maxlen=max(1, plan.steps // 10))
@@ -196,6 +197,8 @@ class _Run:
                 clock = time.perf_counter()
         if progress:
             print(file=sys.stderr)
+        if self.board is not None:
+            self.board.close()
         return self._finish(last or (done[-1] if done else folder))
 
     def _one_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -272,11 +275,17 @@ class _Run:
                 line = {"step": step, "tokens": step * plan.step_tokens, "loss": loss, "learning_rate": rate,
                         "gradient_norm": float(norm), "tokens_per_second": round(speed, 1), "mfu": mfu}  # fmt: skip
                 file.write(json.dumps(line) + "\n")
+                self._plot(line)
         if progress:
             left = (plan.steps - self.step) * plan.step_tokens / speed
             bar = "━" * (30 * self.step // plan.steps)
             print(f"\r{bar:<30} {self.step}/{plan.steps} loss {losses[-1]:.3f} {speed:,.0f} tokens/s {left:.0f} s ",
                   end="", file=sys.stderr, flush=True)  # fmt: skip
+
+    def _plot(self, line: dict[str, Any]) -> None:
+        if self.board is not None:
+            for name in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
+                self.board.add_scalar(name, line[name], line["step"])
 
     def _trim_log(self) -> None:
         """Forget log lines of steps that are about to be taken again."""
@@ -298,6 +307,16 @@ class _Run:
         if self.rank == 0:
             (self.folder / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
         return result
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ValueError(
+            "tensorboard: true needs `pip install tensorboard`; log.jsonl has the same without it"
+        ) from error
+    return SummaryWriter(str(folder))
 
 
 def load_model(path: str | Path, device: str = "cpu") -> tuple[Transformer, dict[str, Any]]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -125,6 +126,31 @@ def test_options_train(shards: Path, tmp_path: Path, changes: dict[str, Any]) ->
     train(config(shards, tmp_path / "run", **changes), progress=False)
     curve = losses(tmp_path / "run")
     assert curve[-1] < curve[0] - 2
+
+
+def test_tensorboard_gets_what_the_log_gets_or_is_said_to_be_missing(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plotted: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "run/tensorboard")
+
+        def add_scalar(self, *point: Any) -> None:
+            plotted.append(point)
+
+        def close(self) -> None:
+            plotted.append(("closed", 0.0, 0))
+
+    module = ModuleType("torch.utils.tensorboard")
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    with pytest.raises(ValueError, match="needs `pip install tensorboard`"):
+        train(config(shards, tmp_path / "without", tensorboard=True), progress=False)
+    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    train(config(shards, tmp_path / "run", tokens=2048, log_every=1, tensorboard=True), progress=False)
+    assert [value for name, value, _ in plotted if name == "loss"] == losses(tmp_path / "run")
+    assert plotted[-1][0] == "closed"
 
 
 def test_seed_fixes_the_run_and_data_seed_changes_only_the_order(shards: Path, tmp_path: Path) -> None:
