@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from curate.stage import (
     GlobalOutcome,
     GlobalStage,
     MapStage,
+    Resources,
     Rule,
     Shared,
     Stage,
@@ -30,12 +32,14 @@ from curate.stage import (
     with_column,
 )
 from curate.stages.quality.fasttext_model import FastTextModel, find
+from curate.stages.quality.sequence_model import SequenceModel, model_hash
 
 
 class _Scoring(MapStage):
     """What stages with one fastText model have in common."""
 
     distributions = ("fasttext-numpy2-wheel",)
+    model: FastTextModel | SequenceModel
 
     def model_name(self) -> str:
         """Name or path of the model."""
@@ -78,6 +82,7 @@ class Quality(_Scoring):
 
     name = "quality"
     Parameters = QualityParameters
+    model: FastTextModel
     reads = ("id", "text")
     parameters: QualityParameters
 
@@ -202,7 +207,19 @@ def _below(batches: Batches, shard: int, column: str, last: tuple[float, str]) -
 class ClassifyParameters(StageParameters):
     """Parameters of `classify`."""
 
-    model: str = parameter(..., "a bundled model, or the path of a fastText file")
+    model: str = parameter(..., "a bundled model, the path of a fastText file, or a folder of a transformers model")
+    engine: Literal["fasttext", "transformers"] = parameter(
+        "fasttext", "`transformers`: a sequence classifier from a folder; needs torch and transformers"
+    )
+    batch_size: int = parameter(16, "texts a batch; for engine: transformers", unit="texts", ge=1)
+    max_tokens: int = parameter(
+        512, "tokens of a text that the model sees; for engine: transformers", unit="tokens", ge=8,
+        source="FineWeb-Edu's classifier",
+    )  # fmt: skip
+    gpus: float = parameter(0.0, "GPUs that a task asks Ray for; for engine: transformers", ge=0)
+    min_score: float | None = parameter(
+        None, "least score (probability of the best label, or the output of a model with one)", role="decide"
+    )
     keep: list[str] = parameter([], "labels to keep; none given: all", role="decide")
     drop: list[str] = parameter([], "labels to drop", role="decide")
     min_probability: float = parameter(
@@ -212,14 +229,32 @@ class ClassifyParameters(StageParameters):
 
 
 class Classify(_Scoring):
-    """The most probable label of any fastText classifier (`label`, `score`), and what to keep by it."""
+    """The most probable label of any fastText or transformers classifier (`label`, `score`), and what to keep by it."""
 
     name = "classify"
     Parameters = ClassifyParameters
     parameters: ClassifyParameters
+    resources: Resources  # type: ignore[misc]
+
+    def __init__(self, parameters: ClassifyParameters, label: str | None = None) -> None:
+        super().__init__(parameters, label)
+        if parameters.engine == "transformers":
+            self.resources = Resources(memory_mb=4096, gpu=parameters.gpus)
 
     def model_name(self) -> str:
         return self.parameters.model
+
+    def fingerprint(self) -> str:
+        if self.parameters.engine == "transformers":
+            return model_hash(Path(self.parameters.model))
+        return super().fingerprint()
+
+    def open(self) -> None:
+        p = self.parameters
+        if p.engine == "transformers":
+            self.model = SequenceModel(Path(p.model), p.batch_size, p.max_tokens)
+        else:
+            super().open()
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
         probabilities = self.model.probabilities([text or "" for text in batch.column("text").to_pylist()])
@@ -237,6 +272,8 @@ class Classify(_Scoring):
 
     def rules(self) -> list[Rule]:
         rules = [Rule("unwanted_label", "unwanted", "==", False, "drop")] if self.parameters.drop else []
+        if self.parameters.min_score is not None:
+            rules.append(Rule("low_score", "score", ">=", self.parameters.min_score, "min_score"))
         if self.parameters.keep:
             rules.append(Rule("label", "sure_label", "in", tuple(self.parameters.keep), "keep"))
         return rules
@@ -254,6 +291,7 @@ class Domains(_Scoring):
 
     name = "domains"
     Parameters = DomainsParameters
+    model: FastTextModel
     parameters: DomainsParameters
 
     def model_name(self) -> str:
