@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, crawl_sources, prepare
-from curate.kernels.block_features import FEATURES
-from curate.kernels.html import C_WORDS
+from curate.kernels.block_feature_names import FEATURES
+from curate.kernels.html_measure import C_WORDS
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose
-from curate.stages.extract.units import units_of
+from curate.stages.extract.units import structure_of
 
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
@@ -66,7 +66,7 @@ def train(args: argparse.Namespace) -> int:
     print(f"{len(pages)} pages, {sum(len(page.labels) for page in pages)} blocks", file=sys.stderr)
     figures = {
         "cross-validated": evaluate_scores(pages, _out_of_fold(pages)),
-        "perfect choice": evaluate_scores(pages, [8 * page.labels.astype(np.float64) - 4 for page in pages]),
+        "perfect choice": evaluate_scores(pages, [80 * page.labels.astype(np.float64) - 40 for page in pages]),
     }
     booster = _fit(pages, _weights(pages), range(len(pages)))
     args.models.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, floa
     found: dict[str, list[float]] = defaultdict(list)
     for page, odds in zip(pages, scores, strict=True):
         words = np.maximum(page.page.counts[:, C_WORDS], MIN_WORDS)
-        f1 = page.f1(choose(1 / (1 + np.exp(-odds)), words, units_of(page.page)))
+        f1 = page.f1(choose(odds, words, structure_of(page.page).units))
         if page.collection == "wcxb":
             found["wcxb"].append(f1)
             found[f"wcxb {page.kind}"].append(f1)

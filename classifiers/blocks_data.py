@@ -22,7 +22,8 @@ import numpy.typing as npt
 import tldextract
 
 from curate.kernels.block_features import features
-from curate.kernels.html import C_WORDS, Page, scan
+from curate.kernels.html import Page, scan
+from curate.kernels.html_measure import C_WORDS
 from curate.kernels.html_text import emit
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_metas

@@ -11,7 +11,20 @@ import numpy.typing as npt
 from numba import njit
 
 from curate.kernels import markup
-from curate.kernels.html import (
+from curate.kernels.block_feature_names import (
+    FAR,
+    GROUP_OF,
+    GROUPS,
+    LEVELS,
+    N_CLASSES,
+    N_FEATURES,
+    N_GROUPS,
+    N_TEXTS,
+    OFFSETS,
+)
+from curate.kernels.block_groups import count_keys
+from curate.kernels.html import Page
+from curate.kernels.html_measure import (
     C_BOLD,
     C_BULLETS,
     C_CAPITALS,
@@ -25,157 +38,8 @@ from curate.kernels.html import (
     C_STOPS,
     C_TITLE,
     C_WORDS,
-    Page,
 )
 
-GROUPS = {
-    "p": "p",
-    "heading": "h1 h2 h3 h4 h5 h6",
-    "li": "li",
-    "cell": "td th",
-    "pre": "pre",
-    "blockquote": "blockquote",
-    "nav": "nav",
-    "header": "header",
-    "footer": "footer",
-    "aside": "aside",
-    "main": "main",
-    "article": "article",
-    "section": "section",
-    "form": "form fieldset",
-    "figure": "figure figcaption",
-    "button": "button",
-    "term": "dt dd",
-    "details": "details summary",
-    "table": "table",
-    "list": "ul ol menu dir",
-    "dialog": "dialog",
-    "address": "address",
-    "noscript": "noscript",
-    "div": "div",
-}
-"""Elements whose distance above a block is a feature."""
-FAR = 20
-"""Distances are cut here; FAR also means that there is no such ancestor."""
-LEVELS = 5
-OFFSETS = np.array([-3, -2, -1, 1, 2, 3])
-HINTS = [
-    "og_article",
-    "og_product",
-    "og_website",
-    "og_other",
-    "ld_product",
-    "ld_article",
-    "ld_forum",
-    "ld_list",
-    "ld_faq",
-    "ld_business",
-    "ld_breadcrumb",
-    "ld_recipe",
-    "wordpress",
-    "discourse",
-    "forum_software",
-    "mediawiki",
-    "docs_software",
-    "shop_software",
-    "site_builder",
-]
-"""Page-level flags that the caller reads from the head."""
-
-_OWN = [
-    "log_characters",
-    "words",
-    "word_length",
-    "digits",
-    "capitals",
-    "commas",
-    "stops",
-    "link_density",
-    "links",
-    "bold",
-    "breaks",
-    "title",
-    "code",
-    "bullets",
-    "images_before",
-    "cjk",
-    "ends_sentence",
-    "starts_upper",
-    "inputs_before",
-    "hidden",
-    "button",
-    "heading_level",
-    "tag",
-]
-_PLACE = [
-    "index",
-    "index_fraction",
-    "from_end",
-    "characters_fraction",
-    "byte_fraction",
-    "depth",
-    "since_h1",
-    "h1_seen",
-    "since_heading",
-    "last_heading_level",
-    "characters_since_heading",
-    "until_heading",
-]
-_LEVEL = ["characters", "blocks", "link_density", "stops", "place"]
-_BEST = ["in_best", "below_best", "after_best", "best_share"]
-_GROUP = [
-    "siblings",
-    "siblings_2",
-    "siblings_3",
-    "path_blocks",
-    "path_share",
-    "path_link_density",
-    "path_length",
-    "repeats",
-]
-_NEIGHBOUR = ["characters", "link_density", "stops", "heading", "same_parent", "same_path"]
-_WINDOW = ["characters", "link_density"]
-_PAGE = [
-    "characters",
-    "blocks",
-    "link_density",
-    "stops",
-    "p_share",
-    "li_share",
-    "cell_share",
-    "article_share",
-    "main_share",
-    "heading_share",
-    "articles",
-    "code_share",
-    "forum_nodes",
-    "product_nodes",
-    "comment_nodes",
-    "card_nodes",
-    "largest_path",
-    "cjk_share",
-]
-
-FEATURES: list[str] = [
-    *_OWN,
-    *(f"above_{name}" for name in GROUPS),
-    *(f"class_{name}" for name in markup.CLASS_NAMES),
-    *(f"text_{name}" for name in markup.TEXT_NAMES),
-    *_PLACE,
-    *(f"level{level}_{name}" for level in range(LEVELS) for name in _LEVEL),
-    *_BEST,
-    *_GROUP,
-    *(f"at{offset:+d}_{name}" for offset in OFFSETS for name in _NEIGHBOUR),
-    *(f"window{width}_{name}" for width in (5, 12) for name in _WINDOW),
-    *(f"page_{name}" for name in _PAGE),
-    *(f"hint_{name}" for name in HINTS),
-]
-N_FEATURES = len(FEATURES)
-N_GROUPS, N_CLASSES, N_TEXTS = len(GROUPS), len(markup.CLASS_NAMES), len(markup.TEXT_NAMES)
-GROUP_OF = np.full(len(markup.NAMES), -1, np.int8)
-for _index, _names in enumerate(GROUPS.values()):
-    for _name in _names.split():
-        GROUP_OF[markup.CODE[_name]] = _index
 G_P, G_HEADING, G_LI, G_CELL, G_MAIN, G_ARTICLE = (
     list(GROUPS).index(name) for name in ("p", "heading", "li", "cell", "main", "article")
 )
@@ -183,26 +47,6 @@ T_H1, T_H6, T_ARTICLE = markup.CODE["h1"], markup.CODE["h6"], markup.CODE["artic
 B_FORUM, B_PRODUCT, B_COMMENT, B_CARD = (
     markup.CLASS_NAMES.index(name) for name in ("forum", "product", "comment", "card")
 )
-
-
-@njit(cache=True, nogil=True)
-def _count_keys(keys):
-    """For each key, how often it occurs; and the index of its first occurrence (open addressing)."""
-    n = len(keys)
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    table, first = np.full(size, -1, np.int32), np.zeros(n, np.int32)
-    number = np.zeros(n, np.int32)
-    for i in range(n):
-        slot = ((keys[i] ^ (keys[i] >> 32)) * 0x1E3779B97F4A7C15 >> 32) & (size - 1)
-        while table[slot] >= 0 and keys[table[slot]] != keys[i]:
-            slot = (slot + 1) & (size - 1)
-        if table[slot] < 0:
-            table[slot] = i
-        first[i] = table[slot]
-        number[first[i]] += 1
-    return first, number
 
 
 @njit(cache=True, nogil=True)
@@ -214,7 +58,7 @@ def _features(
     out = np.zeros((n, N_FEATURES), np.float32)
     if n == 0:
         return out
-    # Prefix sums over blocks: characters, link characters, stops, words.
+    # Prefix sums over blocks: characters, link characters, stops and commas.
     sums = np.zeros((n + 1, 3), np.float64)
     for b in range(n):
         sums[b + 1, 0] = sums[b, 0] + counts[b, C_CHARS]
@@ -225,7 +69,6 @@ def _features(
     groups = np.full((nodes, N_GROUPS), FAR, np.uint8)
     classes = np.full((nodes, N_CLASSES), FAR, np.uint8)
     depth, path = np.zeros(nodes, np.int32), np.zeros(nodes, np.int64)
-    np.zeros(nodes, np.int32)
     forum, product, comment, card, articles = 0, 0, 0, 0, 0
     for e in range(1, nodes):
         up = parent[e]
@@ -269,12 +112,12 @@ def _features(
     sibling_keys = np.empty(nodes, np.int64)
     for e in range(nodes):
         sibling_keys[e] = (np.int64(parent[e]) << 32) ^ signature[e]
-    sibling_first, sibling_number = _count_keys(sibling_keys)
+    sibling_first, sibling_number = count_keys(sibling_keys)
     path_keys = np.empty(n, np.int64)
     for b in range(n):
         path_keys[b] = path[block_node[b]]
-    path_first, path_number = _count_keys(path_keys)
-    text_first, text_number = _count_keys(text_hash)
+    path_first, path_number = count_keys(path_keys)
+    text_first, text_number = count_keys(text_hash)
     path_sums = np.zeros((n, 2), np.float64)
     largest_path = 0.0
     shares = np.zeros(8, np.float64)

@@ -14,72 +14,42 @@ import numpy.typing as npt
 from numba import njit
 
 from curate.kernels import markup
+from curate.kernels.html_bytes import contains, find_end_tag, is_space, lookup, lower, span, word_bits
+from curate.kernels.html_measure import (
+    C_BREAKS,
+    C_BUTTON,
+    C_CHARS,
+    C_HIDDEN,
+    C_IMAGES,
+    C_INPUTS,
+    C_LINKS,
+    C_POSITION,
+    C_WORDS,
+    COUNTS,
+    KNOWN_SIZE,
+    add_words,
+    measure,
+)
+from curate.kernels.html_nesting import close, ended_by_end_tag, ended_by_start_tag, ended_item
 from curate.kernels.markup import (
     ATTRIBUTE_CODES,
     ATTRIBUTE_HASHES,
-    CLASS_BITS,
-    CLASS_TABLE,
-    EDGE,
-    ENDS_P,
-    FOLD,
     IS_BLOCK,
     IS_RAW,
     IS_VOID,
-    TABLE_SIZE,
     TAG_CODES,
     TAG_HASHES,
-    TEXT_BITS,
-    TEXT_TABLE,
 )
 
 MAX_DEPTH = 512
 """Elements nested deeper (browsers stop at 512 too) belong to the one at this depth."""
-MAX_LOOK = 256
-"""How far up the stack an end tag looks for its start tag."""
-MAX_SPAN = 1000
-"""More columns or rows than this no cell spans (the limit of the HTML standard for columns)."""
-
 TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX, SCRIPT_ASCIIMATH = range(9)
 """Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query
 of an image's address."""
 
-COUNTS = [
-    "characters",
-    "words",
-    "digits",
-    "capitals",
-    "commas",
-    "stops",
-    "link_characters",
-    "links",
-    "bold_characters",
-    "breaks",
-    "title_words",
-    "code_characters",
-    "bullets",
-    "images_before",
-    "cjk",
-    "ends_sentence",
-    "starts_upper",
-    "position",
-    "inputs_before",
-    "hidden",
-    "button",
-]
-(
-    C_CHARS, C_WORDS, C_DIGITS, C_CAPITALS, C_COMMAS, C_STOPS, C_LINK, C_LINKS, C_BOLD, C_BREAKS, C_TITLE, C_CODE,
-    C_BULLETS, C_IMAGES, C_CJK, C_ENDS, C_UPPER, C_POSITION, C_INPUTS, C_HIDDEN, C_BUTTON,
-) = range(len(COUNTS))  # fmt: skip
-
-T_A, T_P, T_PRE, T_LI, T_BR, T_IMG, T_HR = (markup.CODE[name] for name in ["a", "p", "pre", "li", "br", "img", "hr"])
-T_DT, T_DD, T_TR, T_TD, T_TH = (markup.CODE[name] for name in ["dt", "dd", "tr", "td", "th"])
+T_A, T_PRE, T_BR, T_IMG, T_HR = (markup.CODE[name] for name in ["a", "pre", "br", "img", "hr"])
 T_SCRIPT, T_TITLE, T_MATH, T_BUTTON, T_CODE = (markup.CODE[n] for n in ["script", "title", "math", "button", "code"])
-T_B, T_STRONG, T_TABLE, T_BODY, T_HTML = (markup.CODE[name] for name in ["b", "strong", "table", "body", "html"])
-T_UL, T_OL, T_DL, T_MENU, T_OPTION, T_INPUT = (
-    markup.CODE[name] for name in ["ul", "ol", "dl", "menu", "option", "input"]
-)
-T_TBODY, T_THEAD, T_TFOOT = (markup.CODE[name] for name in ["tbody", "thead", "tfoot"])
-T_H1, T_H6 = markup.CODE["h1"], markup.CODE["h6"]
+T_B, T_STRONG, T_BODY, T_HTML, T_INPUT = (markup.CODE[name] for name in ["b", "strong", "body", "html", "input"])
 (
     A_CLASS, A_ID, A_ROLE, A_HREF, A_STYLE, A_HIDDEN, A_ALT, A_SRC, A_TYPE, A_ITEMPROP, A_ARIA, A_COLSPAN, A_ROWSPAN,
 ) = range(1, 14)  # fmt: skip
@@ -122,75 +92,6 @@ class Page(NamedTuple):
     """Per element: the columns and rows that a cell says it spans, 1 for any other."""
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _lower(byte):
-    return byte + 32 if 65 <= byte <= 90 else byte
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _is_space(byte):
-    return byte == 32 or (9 <= byte <= 13)
-
-
-@njit(cache=True, nogil=True)
-def _lookup(hashes, codes, value):
-    slot = value % TABLE_SIZE
-    while hashes[slot] >= 0:
-        if hashes[slot] == value:
-            return codes[slot]
-        slot = (slot + 1) % TABLE_SIZE
-    return np.int16(0)
-
-
-@njit(cache=True, nogil=True)
-def contains(page, start, end, pattern):
-    """Whether page[start:end] has the lower-case `pattern`, in any case."""
-    first, size = pattern[0], len(pattern)
-    for i in range(start, end - size + 1):
-        if _lower(page[i]) == first:
-            k = 1
-            while k < size and _lower(page[i + k]) == pattern[k]:
-                k += 1
-            if k == size:
-                return True
-    return False
-
-
-@njit(cache=True, nogil=True)
-def _span(page, start, end):
-    """The number of cells that a colspan or rowspan says, from 1 to MAX_SPAN."""
-    value = 0
-    for i in range(start, min(end, start + 4)):
-        if not 48 <= page[i] <= 57:
-            break
-        value = value * 10 + page[i] - 48
-    return min(max(value, 1), MAX_SPAN)
-
-
-@njit(cache=True, nogil=True)
-def _find_end_tag(page, i, name_start, name_end):
-    """Position of the `</name` at or after i; −1 if none."""
-    n, size = len(page), name_end - name_start
-    while i + size + 2 <= n:
-        if page[i] == 60 and page[i + 1] == 47:
-            k = 0
-            while k < size and _lower(page[i + 2 + k]) == _lower(page[name_start + k]):
-                k += 1
-            if k == size:
-                return i
-        i += 1
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _word_bits(page, start, end):
-    state, bits = CLASS_TABLE[0, EDGE], np.int64(0)
-    for i in range(start, end):
-        state = CLASS_TABLE[state, FOLD[page[i]]]
-        bits |= CLASS_BITS[state]
-    return bits | CLASS_BITS[CLASS_TABLE[state, EDGE]]
-
-
 _DISPLAY, _NONE, _DISPLAYED = (np.frombuffer(t, np.uint8) for t in (b"display:none", b"display: none", b"mode=display"))
 _KATEX, _MATHJAX, _TEX = (np.frombuffer(t, np.uint8) for t in (b"katex-html", b"mathjax", b"math/tex"))
 _TRUE, _MIMETEX, _LATEX = (np.frombuffer(text, np.uint8) for text in (b"true", b"mimetex", b"latex"))
@@ -198,119 +99,7 @@ _ASCIIMATH = np.frombuffer(b"math/asciimath", np.uint8)
 
 
 @njit(cache=True, nogil=True)
-def _title_words(page, start, end, bloom):
-    value = np.int64(0)
-    for i in range(start, end):
-        byte = _lower(page[i])
-        if (97 <= byte <= 122) or (48 <= byte <= 57) or byte >= 128:
-            value = ((value ^ byte) * 16777619 + 1) & 0xFFFFFFFF
-        else:
-            bloom[value & 1023] = value != 0 or bloom[value & 1023]
-            value = np.int64(0)
-    if value:
-        bloom[value & 1023] = True
-
-
-@njit(cache=True, nogil=True)
-def _measure(page, start, end, counts, text, in_link, in_bold, in_code, bloom):
-    """Adds a run of text to its block's counts; `text` holds the block's text bits and hash."""
-    state, bits, total = TEXT_TABLE[0, EDGE], text[0], text[1]
-    value, characters, words = np.int64(0), 0, 0
-    i, last_stop = start, counts[C_ENDS]
-    while i < end:
-        byte = page[i]
-        state = TEXT_TABLE[state, FOLD[byte]]
-        bits |= TEXT_BITS[state]
-        step, in_word = 1, False
-        if byte < 128:
-            lower = _lower(byte)
-            if 97 <= lower <= 122:
-                in_word = True
-                if lower != byte:
-                    counts[C_CAPITALS] += 1
-                    if counts[C_CHARS] + characters == 0:
-                        counts[C_UPPER] = 1
-            elif 48 <= byte <= 57:
-                in_word = True
-                counts[C_DIGITS] += 1
-            elif byte == 44 or byte == 59 or byte == 58:
-                counts[C_COMMAS] += 1
-            elif byte == 46 or byte == 33 or byte == 63:
-                counts[C_STOPS] += 1
-            elif byte == 124:
-                counts[C_BULLETS] += 1
-            elif byte == 38:
-                k = i + 1
-                while k < end and k < i + 10 and page[k] != 59 and page[k] > 32:
-                    k += 1
-                if k < end and page[k] == 59:
-                    step = k - i + 1
-                    in_word = page[i + 1] == 35
-            if byte > 32:
-                characters += 1
-                if byte != 34 and byte != 41:
-                    last_stop = byte == 46 or byte == 33 or byte == 63 or byte == 58
-        else:
-            lower = byte
-            if byte >= 192:
-                characters += 1
-                follow = page[i + 1] if i + 1 < end else 0
-                last = page[i + 2] if i + 2 < end else 0
-                in_word = True
-                last_stop = False
-                if byte == 0xC2:
-                    in_word = False
-                    if follow == 0xA0:
-                        characters -= 1
-                    elif follow == 0xB7 or follow == 0xBB:
-                        counts[C_BULLETS] += 1
-                elif byte == 0xE2 and 0x80 <= follow <= 0x9F:
-                    in_word = False
-                    if follow == 0x80 and (last == 0xA2 or last == 0xBA):
-                        counts[C_BULLETS] += 1
-                elif byte == 0xE3 and follow == 0x80:
-                    in_word = last >= 0xA0
-                    if last == 0x82:
-                        counts[C_STOPS] += 1
-                        last_stop = True
-                elif byte == 0xEF and follow == 0xBC and (last < 0x90 or last >= 0x9A) and last < 0xA1:
-                    in_word = False
-                    if last == 0x8C:
-                        counts[C_COMMAS] += 1
-                    elif last == 0x81 or last == 0x9F:
-                        counts[C_STOPS] += 1
-                        last_stop = True
-                elif 0xE3 <= byte <= 0xED:
-                    counts[C_CJK] += 1
-                step = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-        if in_word:
-            if value == 0:
-                words += 1
-            for k in range(i, min(i + step, end)):
-                value = ((value ^ _lower(page[k])) * 16777619 + 1) & 0xFFFFFFFF
-        elif value:
-            counts[C_TITLE] += bloom[value & 1023]
-            total = (total * 31 + value) & 0xFFFFFFFFFFFF
-            value = np.int64(0)
-        i += step
-    if value:
-        counts[C_TITLE] += bloom[value & 1023]
-        total = (total * 31 + value) & 0xFFFFFFFFFFFF
-    text[0] = bits | TEXT_BITS[TEXT_TABLE[state, EDGE]]
-    text[1] = total
-    counts[C_ENDS] = last_stop
-    counts[C_CHARS] += characters
-    counts[C_WORDS] += words
-    if in_link:
-        counts[C_LINK] += characters
-    if in_bold:
-        counts[C_BOLD] += characters
-    if in_code:
-        counts[C_CODE] += characters
-
-
-@njit(cache=True, nogil=True)
-def _scan(page):
+def _scan(page, known):
     n = len(page)
     most = 2
     for i in range(n):
@@ -326,7 +115,6 @@ def _scan(page):
     stack, concealed = np.zeros(MAX_DEPTH + 1, np.int32), np.zeros(MAX_DEPTH + 1, np.uint8)
     opened = np.zeros(N_TAGS, np.int32)
     never_closed = np.zeros(N_TAGS + 1, np.bool_)
-    bloom = np.zeros(1024, np.bool_)
     nodes, segments, blocks, depth, overflow = 1, 0, 0, 0, 0
     block, hidden, skip_depth, images, inputs = -1, 0, 0, 0, 0
     i = 0
@@ -336,7 +124,7 @@ def _scan(page):
         while j < n and not (
             page[j] == 60
             and j + 1 < n
-            and (97 <= _lower(page[j + 1]) <= 122 or page[j + 1] == 47 or page[j + 1] == 33 or page[j + 1] == 63)
+            and (97 <= lower(page[j + 1]) <= 122 or page[j + 1] == 47 or page[j + 1] == 33 or page[j + 1] == 63)
         ):
             j += 1
         if j > i and skip_depth == 0:
@@ -361,9 +149,9 @@ def _scan(page):
                 kind[segments], start[segments], end[segments] = TEXT, i, j
                 segments += 1
                 if not blank:
-                    _measure(
+                    measure(
                         page, i, j, counts[block], text[block], opened[T_A] > 0,
-                        opened[T_B] + opened[T_STRONG] > 0, opened[T_CODE] + opened[T_PRE] > 0, bloom,
+                        opened[T_B] + opened[T_STRONG] > 0, opened[T_CODE] + opened[T_PRE] > 0, known,
                     )  # fmt: skip
         if j >= n:
             break
@@ -388,10 +176,10 @@ def _scan(page):
         # -------- the tag's name
         name_start, value = i, np.int64(2166136261)
         while i < n and page[i] > 32 and page[i] != 47 and page[i] != 62:
-            value = ((value ^ _lower(page[i])) * 16777619) & 0xFFFFFFFF
+            value = ((value ^ lower(page[i])) * 16777619) & 0xFFFFFFFF
             i += 1
         name_end = i
-        code = _lookup(TAG_HASHES, TAG_CODES, value)
+        code = lookup(TAG_HASHES, TAG_CODES, value)
         # -------- its attributes
         bits, shape, conceals, skips = np.int64(0), np.int64(value), False, False
         alt_start = alt_end = src_start = src_end = type_start = type_end = -1
@@ -403,14 +191,14 @@ def _scan(page):
             mark = np.int64(2166136261)
             at = i
             while i < n and page[i] > 32 and page[i] != 61 and page[i] != 62 and (page[i] != 47 or i == at):
-                mark = ((mark ^ _lower(page[i])) * 16777619) & 0xFFFFFFFF
+                mark = ((mark ^ lower(page[i])) * 16777619) & 0xFFFFFFFF
                 i += 1
-            while i < n and _is_space(page[i]):
+            while i < n and is_space(page[i]):
                 i += 1
             value_start = value_end = i
             if i < n and page[i] == 61:
                 i += 1
-                while i < n and _is_space(page[i]):
+                while i < n and is_space(page[i]):
                     i += 1
                 if i < n and (page[i] == 34 or page[i] == 39):
                     quote = page[i]
@@ -429,11 +217,11 @@ def _scan(page):
                 i += 1
             if closing:
                 continue
-            name = _lookup(ATTRIBUTE_HASHES, ATTRIBUTE_CODES, mark)
+            name = lookup(ATTRIBUTE_HASHES, ATTRIBUTE_CODES, mark)
             if name == 0:
                 continue
             if name in (A_CLASS, A_ID, A_ROLE, A_ITEMPROP):
-                bits |= _word_bits(page, value_start, value_end)
+                bits |= word_bits(page, value_start, value_end)
                 if name == A_CLASS:
                     for k in range(value_start, value_end):
                         shape = ((shape ^ page[k]) * 16777619) & 0xFFFFFFFF
@@ -452,16 +240,16 @@ def _scan(page):
             elif name == A_ALT:
                 alt_start, alt_end = value_start, value_end
             elif name == A_SRC and code == T_IMG:
-                bits |= _word_bits(page, value_start, value_end) & MATH_BIT
+                bits |= word_bits(page, value_start, value_end) & MATH_BIT
                 src_start, src_end = value_start, value_end
             elif name == A_TYPE:
                 type_start, type_end = value_start, value_end
             elif name == A_HREF:
                 has_href = True
             elif name == A_COLSPAN:
-                column_span = _span(page, value_start, value_end)
+                column_span = span(page, value_start, value_end)
             elif name == A_ROWSPAN:
-                row_span = _span(page, value_start, value_end)
+                row_span = span(page, value_start, value_end)
         if i >= n:
             break
         i += 1
@@ -473,24 +261,10 @@ def _scan(page):
                 continue
             if code in (T_BODY, T_HTML) or IS_VOID[code]:
                 continue
-            level, low = depth, max(depth - MAX_LOOK, 0)
-            while level > low:
-                other = tag[stack[level]]
-                if other == code:
-                    break
-                if IS_BLOCK[other] and (
-                    not boundary or (other == T_TABLE) or ((other in (T_TD, T_TH)) and not T_TABLE <= code <= T_TH)
-                ):
-                    level = 0
-                    break
-                level -= 1
-            if level > low and tag[stack[level]] == code:
-                while depth >= level:
-                    node = stack[depth]
-                    last_block[node] = blocks
-                    opened[tag[node]] -= 1
-                    hidden -= concealed[depth] & 1
-                    depth -= 1
+            level = ended_by_end_tag(code, boundary, tag, stack, depth)
+            if level > 0:
+                hidden -= close(level, depth, stack, tag, last_block, opened, concealed, blocks)
+                depth = level - 1
                 if skip_depth > depth:
                     skip_depth = 0
             if boundary and opened[T_PRE] > 0 and block >= 0:
@@ -502,65 +276,14 @@ def _scan(page):
                 block = -1
             continue
         # -------- start tags: what they end
-        if ENDS_P[code] and opened[T_P] > 0:
-            level, low = depth, max(depth - MAX_LOOK, 0)
-            while level > low:
-                other = tag[stack[level]]
-                if other == T_P:
-                    break
-                if other in (T_TD, T_TH, T_TABLE, T_BUTTON):
-                    level = 0
-                    break
-                level -= 1
-        elif code == T_A and opened[T_A] > 0:
-            level, low = depth, max(depth - MAX_LOOK, 0)
-            while level > low and tag[stack[level]] != T_A:
-                if IS_BLOCK[tag[stack[level]]]:
-                    level = 0
-                    break
-                level -= 1
-        else:
-            level, low = 0, 0
-        if level > low:
-            while depth >= level:
-                node = stack[depth]
-                last_block[node] = blocks
-                opened[tag[node]] -= 1
-                hidden -= concealed[depth] & 1
-                depth -= 1
-        if code in (T_LI, T_DT, T_DD, T_OPTION) or T_TR <= code <= T_TH:
-            level, low, found = depth, max(depth - MAX_LOOK, 0), 0
-            while level > low:
-                other = tag[stack[level]]
-                if code == T_LI:
-                    if other == T_LI:
-                        found = level
-                    stop = other in (T_LI, T_UL, T_OL, T_MENU)
-                elif code in (T_DT, T_DD):
-                    if other in (T_DT, T_DD):
-                        found = level
-                    stop = other in (T_DT, T_DD, T_DL)
-                elif code == T_TR:
-                    if other == T_TR:
-                        found = level
-                    stop = other in (T_TR, T_TABLE)
-                elif code == T_OPTION:
-                    if other == T_OPTION:
-                        found = level
-                    stop = True
-                else:
-                    if other in (T_TD, T_TH):
-                        found = level
-                    stop = other in (T_TD, T_TH, T_TR, T_TABLE)
-                if stop or other in (T_TD, T_TH):
-                    break
-                level -= 1
-            while found > 0 and depth >= found:
-                node = stack[depth]
-                last_block[node] = blocks
-                opened[tag[node]] -= 1
-                hidden -= concealed[depth] & 1
-                depth -= 1
+        level = ended_by_start_tag(code, tag, stack, depth, opened)
+        if level > 0:
+            hidden -= close(level, depth, stack, tag, last_block, opened, concealed, blocks)
+            depth = level - 1
+        level = ended_item(code, tag, stack, depth)
+        if level > 0:
+            hidden -= close(level, depth, stack, tag, last_block, opened, concealed, blocks)
+            depth = level - 1
         if skip_depth > depth:
             skip_depth = 0
         # -------- elements without content of their own
@@ -599,24 +322,24 @@ def _scan(page):
         elif code == T_INPUT:
             inputs += 1
         elif IS_RAW[code] and not never_closed[code]:
-            close = _find_end_tag(page, i, name_start, name_end)
-            if close < 0:
+            end_tag = find_end_tag(page, i, name_start, name_end)
+            if end_tag < 0:
                 never_closed[code] = True
                 if code == T_SCRIPT:
                     break
             else:
                 if code == T_TITLE:
-                    _title_words(page, i, close, bloom)
+                    add_words(page, i, end_tag, known)
                 elif code == T_MATH:
                     formula = MATHML if skip_depth == 0 else SHADOW_MATHML
-                    value_start, value_end = name_start - 1, close
+                    value_start, value_end = name_start - 1, end_tag
                 elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _TEX):
                     formula = SCRIPT_TEX_DISPLAY if contains(page, type_start, type_end, _DISPLAYED) else SCRIPT_TEX
-                    value_start, value_end = i, close
+                    value_start, value_end = i, end_tag
                 elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _ASCIIMATH):
                     formula = SCRIPT_ASCIIMATH
-                    value_start, value_end = i, close
-                i = close
+                    value_start, value_end = i, end_tag
+                i = end_tag
                 while i < n and page[i] != 62:
                     i += 1
                 i += 1
@@ -672,4 +395,4 @@ def _scan(page):
 
 def scan(page: bytes) -> Page:
     """Elements, segments and blocks of a UTF-8 page of up to 2 GiB."""
-    return Page(*_scan(np.frombuffer(page, np.uint8)))
+    return Page(*_scan(np.frombuffer(page, np.uint8), np.zeros(KNOWN_SIZE, np.bool_)))

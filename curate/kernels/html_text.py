@@ -84,12 +84,3 @@ def emit(
         manner,
     )  # fmt: skip
     return out.tobytes(), offsets
-
-
-@njit(cache=True, nogil=True)
-def innermost(tag, parent, code):
-    """Per element: the nearest element with this tag code, itself included; 0 where there is none."""
-    found = np.zeros(len(tag), np.int64)
-    for e in range(1, len(tag)):
-        found[e] = e if tag[e] == code else found[parent[e]]
-    return found

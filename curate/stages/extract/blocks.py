@@ -1,7 +1,7 @@
 """The engine `blocks`: a small model over a page's blocks says which of them are its content.
 
-A page is scanned once into blocks; boosted trees give each block a probability; then those blocks are
-chosen that make the expected word-F1 of the page largest.
+A page is scanned once into blocks; boosted trees judge each block; then those blocks are chosen that make the
+expected word-F1 of the page largest.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.block_features import features
-from curate.kernels.html import C_WORDS, Page, scan
+from curate.kernels.html import scan
+from curate.kernels.html_measure import C_WORDS
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_metadata, read_metas
 from curate.stages.extract.structure import write_text
-from curate.stages.extract.units import units_of
+from curate.stages.extract.units import structure_of
 
 MODEL = Path(__file__).parents[3] / "classifiers" / "models" / "blocks.txt"
 """What `python -m classifiers train blocks` writes."""
@@ -47,9 +48,10 @@ def extract_blocks(html: str, options: Options, model: Trees | None = None) -> E
     metas = read_metas(html)
     said = read_metadata(html, metas)
     page = scan(source)
-    probabilities = block_probabilities(page, read_hints(html, metas), len(source), model)
-    keep = choose(probabilities, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), units_of(page))
-    text = write_text(source, page, np.flatnonzero(keep), options.format == "markdown")
+    odds = score(model or load_model(), features(page, read_hints(html, metas), len(source)))
+    structure = structure_of(page)
+    keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
+    text = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
     if said.structured and len(said.structured) >= MIN_DESCRIPTION:
         text = _with_description(text, said.structured)
     return Extracted(text, said, int(keep.sum()))
@@ -59,26 +61,30 @@ MIN_WORDS = 0.2
 """What a block without words weighs when blocks are chosen."""
 
 
-def block_probabilities(
-    page: Page, hints: npt.NDArray[np.float32], n_bytes: int, model: Trees | None = None
-) -> npt.NDArray[np.float64]:
-    """For each block the probability that it is content."""
-    return 1 / (1 + np.exp(-score(model or load_model(), features(page, hints, n_bytes))))
+SHIFTS = np.array([-1.9, -1.2, -0.8, -0.45, -0.15, 0.15, 0.45, 0.8, 1.2, 1.9]) / 1.03
+"""Ten values of equal weight in place of a normal distribution of standard deviation 1."""
+SPREAD, SHARPNESS = 2.0, 1.5
+"""Standard deviation of a page's common shift in log-odds, and what the rest is multiplied by, so that the mean
+probability stays about the same (√(1 + π·SPREAD²/8) = 1.6; Bishop 2006, 4.5.2)."""
 
 
 def choose(
-    probabilities: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], units: npt.NDArray[np.int64]
+    odds: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], units: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
     """The blocks that make the expected F1 largest: those of the k most probable units, for the best k.
 
-    With w the words and p the probability of a unit, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w). `units` says which
-    blocks are kept or left together.
+    With w the words and p the probability of a unit, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w). The blocks of a page are
+    not judged wrongly one by one: all cards of a list are content or none is. So the expectation is also over a shift
+    that all log-odds of the page share. `units` says which blocks are kept or left together.
     """
-    if not len(probabilities):
+    if not len(odds):
         return np.zeros(0, np.bool_)
-    content, weight = np.bincount(units, probabilities * weights), np.bincount(units, weights)
-    order = np.argsort(-content / weight, kind="stable")
-    expected = 2 * np.cumsum(content[order]) / (np.cumsum(weight[order]) + content.sum() + 1e-9)
+    weight = np.bincount(units, weights)
+    probabilities = 1 / (1 + np.exp(-(SHARPNESS * odds + SPREAD * SHIFTS[:, None])))
+    content = np.stack([np.bincount(units, row) for row in probabilities * weights])
+    order = np.argsort(-content.sum(0) / weight, kind="stable")
+    kept_words, all_content = np.cumsum(weight[order]), content.sum(1, keepdims=True)
+    expected = (2 * np.cumsum(content[:, order], axis=1) / (kept_words + all_content + 1e-9)).sum(0)
     keep = np.zeros(len(weight), np.bool_)
     keep[order[: int(np.argmax(expected)) + 1]] = True
     kept: npt.NDArray[np.bool_] = keep[units]

@@ -1,7 +1,7 @@
 """What a page's head hints about its type, as flags for the block model.
 
 In goes the decoded page and its metas, out comes a float32 vector in the order of
-`curate.kernels.block_features.HINTS`. Hints are read with one pass over `"@type"` values and the generator meta.
+`curate.kernels.block_feature_names.HINTS`. Hints are read with one pass over `"@type"` values and the generator meta.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.block_features import HINTS
+from curate.kernels.block_feature_names import HINTS
+from curate.stages.extract.metadata import json_ld_texts
 
 _TYPE = re.compile(r'"@type"\s{0,9}:\s{0,9}\[?\s{0,9}"(?:https?://schema\.org/)?(\w{1,40})"')
 _GENERATOR = re.compile(
@@ -40,8 +41,8 @@ def read_hints(html: str, metas: Mapping[str, str]) -> npt.NDArray[np.float32]:
     if declared:
         kind = next((kind for kind in ("article", "product", "website") if kind in declared), "other")
         found[HINTS.index(f"og_{kind}")] = 1
-    if "ld+json" in html:
-        types = set(_TYPE.findall(html))
+    types = {kind for text in json_ld_texts(html) for kind in _TYPE.findall(text)}
+    if types:
         for name, values in _LD.items():
             found[HINTS.index(name)] = bool(types & values)
     generator = metas.get("generator", "").lower()

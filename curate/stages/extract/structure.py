@@ -10,16 +10,15 @@ import html as entities
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
+from curate.kernels.element_roles import R_IN_ROW, R_PREFORMATTED, R_ROW, R_TABLE
 from curate.kernels.html import (
-    C_BREAKS,
-    C_CHARS,
-    C_CODE,
     IMAGE_TEX,
     SCRIPT_ASCIIMATH,
     SCRIPT_TEX,
@@ -28,80 +27,35 @@ from curate.kernels.html import (
     TEXT,
     Page,
 )
-from curate.kernels.html_text import BROKEN_CODE, FLOWING, FORMULA, PREFORMATTED, emit, innermost
+from curate.kernels.html_measure import C_BREAKS, C_CHARS, C_CODE
+from curate.kernels.html_text import BROKEN_CODE, FLOWING, FORMULA, PREFORMATTED, emit
 from curate.stages.extract import asciimath
 from curate.stages.extract.formulas import to_tex
-from curate.stages.extract.units import data_tables, listings
+from curate.stages.extract.units import Structure
 
 _T = markup.CODE
-_H1, _H6 = _T["h1"], _T["h6"]
-_LISTS = frozenset({_T["ul"], _T["ol"], _T["menu"], _T["dir"]})
-_CELLS = frozenset({_T["td"], _T["th"]})
 _LANGUAGE = re.compile(rb"(?:language|lang|brush:|highlight(?:-source)?|sourceCode|src)[-\s]\s*([A-Za-z][\w+#]{0,15})")
 _LINE_NUMBERS = re.compile(r"[\d\s]+")
 _FORMULA = chr(FORMULA)
+_REMOTE = re.compile(r"<(?:img|iframe|script)\b[^>]{0,2000}\bsrc\s*=\s*[\"']?(?:https?:)?//", re.IGNORECASE)
 MAX_SPANNED = 32
 """A cell that says it spans more columns than this is written as spanning so many, so that no tag writes a book."""
 MAX_COLUMNS = 256
 """Cells that span rows are followed in so many columns."""
 
 
-@dataclass(frozen=True)
-class Context:
-    """What an element's ancestors make of its text; an element's number, or 0 for none."""
+class Context(NamedTuple):
+    """What an element's ancestors make of its text, as in `element_roles.ROLES`."""
 
-    heading: int = 0
-    lists: int = 0
-    ordered: bool = False
-    item: int = 0
-    cell: int = 0
-    row: int = 0
-    table: int = 0
-    preformatted: bool = False
-    quoted: int = 0
-
-
-class Structure:
-    """The contexts of a page's elements, each found once."""
-
-    def __init__(self, page: Page) -> None:
-        self.tags: list[int] = page.tag.tolist()
-        self.parents: list[int] = page.parent.tolist()
-        self._known: dict[int, Context] = {0: Context()}
-
-    def of(self, element: int) -> Context:
-        chain = []
-        while element not in self._known:
-            chain.append(element)
-            element = self.parents[element]
-        context = self._known[element]
-        for element in reversed(chain):
-            context = self._known[element] = self._below(context, element)
-        return context
-
-    def in_row(self, context: Context) -> bool:
-        """Whether the text stands in a cell of its row, as all text of a well-made table does."""
-        return context.cell > 0 and self.parents[context.cell] == context.row
-
-    def _below(self, above: Context, element: int) -> Context:
-        tag = self.tags[element]
-        if _H1 <= tag <= _H6:
-            return replace(above, heading=tag - _H1 + 1)
-        if tag in _LISTS:
-            return replace(above, lists=above.lists + 1, ordered=tag == _T["ol"])
-        if tag in (_T["li"], _T["dt"], _T["dd"]):
-            return replace(above, item=element)
-        if tag in _CELLS:
-            return replace(above, cell=element, lists=0, item=0)
-        if tag == _T["tr"]:
-            return replace(above, row=element)
-        if tag == _T["table"]:
-            return replace(above, table=element, row=0, cell=0)
-        if tag == _T["pre"]:
-            return replace(above, preformatted=True)
-        if tag == _T["blockquote"]:
-            return replace(above, quoted=above.quoted + 1)
-        return above
+    heading: int
+    lists: int
+    item: int
+    cell: int
+    row: int
+    table: int
+    preformatted: int
+    quoted: int
+    in_row: int
 
 
 @dataclass
@@ -112,54 +66,56 @@ class _Line:
     code: bool
 
 
-def write_text(source: bytes, page: Page, chosen: npt.NDArray[np.int64], markdown: bool = False) -> str:
+def write_text(
+    source: bytes, page: Page, structure: Structure, chosen: npt.NDArray[np.int64], markdown: bool = False
+) -> str:
     """The text of the blocks `chosen` (ascending) of the page scanned from `source`."""
-    structure = Structure(page)
-    tables = data_tables(page)[chosen].tolist()
-    listing = listings(page)[chosen]
-    contexts = [
-        context if context.table == table else replace(context, table=0, row=0)
-        for context, table in zip((structure.of(node) for node in page.node[chosen].tolist()), tables, strict=True)
-    ]
-    manner = np.array([PREFORMATTED if context.preformatted else FLOWING for context in contexts], np.int8)
+    roles = structure.roles[page.node[chosen]]
+    roles[structure.tables[chosen] == 0, R_TABLE] = 0
+    roles[structure.tables[chosen] == 0, R_ROW] = 0
+    listing = structure.listings[chosen].tolist()
     counts = page.counts[chosen]
     broken = (counts[:, C_BREAKS] > 0) & (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
-    manner[(manner == FLOWING) & (broken | (listing > 0))] = BROKEN_CODE
+    manner = np.where(broken | (structure.listings[chosen] > 0), BROKEN_CODE, FLOWING).astype(np.int8)
+    manner[roles[:, R_PREFORMATTED] > 0] = PREFORMATTED
     lines: list[_Line] = []
     last_listing = 0
-    for index, text in enumerate(_texts(source, page, chosen, manner)):
-        context, of = contexts[index], int(listing[index])
+    texts, contexts = _texts(source, page, chosen, manner), map(Context._make, roles.tolist())
+    for index, (text, context, code) in enumerate(zip(texts, contexts, (manner != FLOWING).tolist(), strict=True)):
+        of = listing[index]
         if context.preformatted:
             text = text.removeprefix("\n").rstrip("\n")
             if _LINE_NUMBERS.fullmatch(text) and "\n" in text:
                 continue
         if of and of == last_listing:
             lines[-1].text += "\n" + text.rstrip()
-        elif text.strip():
-            lines.append(_Line(text, context, index, context.preformatted or manner[index] == BROKEN_CODE))
+        elif text and not text.isspace() and (code or not _is_escaped_markup(text)):
+            lines.append(_Line(text, context, index, code))
             last_listing = of
-    for line in lines:
-        line.text = line.text.rstrip("\n")
     out: list[str] = []
-    rows = _row_cells(structure, page, set(tables) - {0}) if any(tables) else {}
+    rows = _row_cells(page, structure) if roles[:, R_ROW].any() else {}
     at, last_item, last_table = 0, 0, 0
     while at < len(lines):
         line = lines[at]
         context = line.context
-        if context.row in rows and structure.in_row(context):
+        if context.in_row and context.row in rows:
             stop = at
-            while (
-                stop < len(lines) and lines[stop].context.row == context.row and structure.in_row(lines[stop].context)
-            ):
+            while stop < len(lines) and lines[stop].context.row == context.row and lines[stop].context.in_row:
                 stop += 1
             out.append(_row(lines[at:stop], rows[context.row], markdown, context.table != last_table))
             last_table, at = context.table, stop
             continue
         last_table = 0
+        line.text = line.text.rstrip("\n")
         out.append(_paragraph(line, markdown, context.item != last_item, source, page, int(chosen[line.block])))
         last_item = context.item or last_item
         at += 1
     return _join_markdown(out) if markdown else "\n".join(out)
+
+
+def _is_escaped_markup(text: str) -> bool:
+    """Whether a text is an advertisement's or a counter's HTML, encoded twice by mistake."""
+    return text[0] == "<" and text[-1] == ">" and _REMOTE.search(text) is not None
 
 
 def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], manner: npt.NDArray[np.int8]) -> list[str]:
@@ -204,17 +160,16 @@ def _with_formulas(piece: str, source: bytes, page: Page, block: int) -> str:
     return "".join(part + tex for part, tex in zip(parts, [*written, ""], strict=False))
 
 
-def _row_cells(structure: Structure, page: Page, tables: set[int]) -> dict[int, list[int]]:
-    """For each row of these tables its cells by column, empty ones too; 0 where a cell spans columns or rows."""
-    table_of = innermost(page.tag, page.parent, _T["table"])
-    cells = np.flatnonzero(np.isin(page.tag, list(_CELLS)) & np.isin(table_of, list(tables)))
+def _row_cells(page: Page, structure: Structure) -> dict[int, list[int]]:
+    """For each row of a data table its cells by column, empty ones too; 0 where a cell spans columns or rows."""
+    cells = np.flatnonzero((page.tag == _T["td"]) | (page.tag == _T["th"]))
+    table_of = structure.roles[cells, R_TABLE]
+    kept = np.isin(table_of, structure.tables[structure.tables > 0]) & (structure.roles[cells, R_IN_ROW] > 0)
     found: dict[int, list[int]] = {}
     covered: dict[int, set[int]] = {}  # table → columns of its last row that a cell above reaches into
     reaching: dict[int, dict[int, int]] = {}  # table → column → how many of the next rows are covered
-    for cell, table in zip(cells.tolist(), table_of[cells].tolist(), strict=True):
-        row = structure.parents[cell]
-        if structure.tags[row] != _T["tr"]:
-            continue
+    for cell, table in zip(cells[kept].tolist(), table_of[kept].tolist(), strict=True):
+        row = int(page.parent[cell])
         if row not in found:
             below = reaching.get(table, {})
             found[row], covered[table] = [], set(below)

@@ -6,12 +6,15 @@ a whole, and written as rows or as one piece of code; a table that lays out the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
-from curate.kernels.html import C_CHARS, C_CODE, C_WORDS, Page
-from curate.kernels.html_text import innermost
+from curate.kernels.element_roles import R_CELL, R_HEADING, R_PREFORMATTED, R_TABLE, element_roles
+from curate.kernels.html import Page
+from curate.kernels.html_measure import C_CHARS, C_CODE, C_WORDS
 
 MAX_CELL_BLOCKS = 6
 """A table with a cell of more blocks than this lays out the page; its cells are read as running text."""
@@ -21,33 +24,49 @@ MIN_CODE_SHARE = 0.8
 _T = markup.CODE
 
 
-def data_tables(page: Page) -> npt.NDArray[np.int64]:
-    """Per block: the table whose cell it stands in or that it belongs to; 0 for none, or one that is layout.
+class Structure(NamedTuple):
+    """How a page's blocks belong together."""
 
-    Layout is a table that holds another table, or a cell with many blocks, a heading or preformatted text.
-    """
-    table_of = innermost(page.tag, page.parent, _T["table"])
-    tables: npt.NDArray[np.int64] = table_of[page.node]
+    roles: npt.NDArray[np.int32]
+    """[elements, ROLES]"""
+    tables: npt.NDArray[np.int64]
+    """Per block: its data table, 0 for none."""
+    listings: npt.NDArray[np.int64]
+    """Per block: the element whose blocks are the lines of one piece of code, 0 for none."""
+    units: npt.NDArray[np.int64]
+    """Per block: the number of the unit that it is kept or left with; a block of neither is a unit itself."""
+
+
+def structure_of(page: Page) -> Structure:
+    """Finds a page's data tables and code listings."""
+    roles: npt.NDArray[np.int32] = element_roles(page.tag, page.parent)
+    tables, listings = _data_tables(page, roles), _listings(page)
+    element = np.maximum(tables, listings)
+    units = np.arange(len(element))
+    if element.any():
+        units = np.unique(np.where(element > 0, element, len(page.tag) + units), return_inverse=True)[1]
+    return Structure(roles, tables, listings, units)
+
+
+def _data_tables(page: Page, roles: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Layout, and no data table, is one that holds another, or a cell with many blocks, a heading or code."""
+    own = roles[page.node]
+    tables = own[:, R_TABLE].astype(np.int64)
     if not tables.any():
         return tables
     layout = np.zeros(len(page.tag), np.bool_)
     inner = np.flatnonzero(page.tag == _T["table"])
-    layout[table_of[page.parent[inner]]] = True
-    cells = np.maximum(
-        innermost(page.tag, page.parent, _T["td"])[page.node], innermost(page.tag, page.parent, _T["th"])[page.node]
-    )
-    cells = np.where(cells > tables, cells, 0)  # a cell around the table is none of its own
+    layout[roles[page.parent[inner], R_TABLE]] = True
+    cells = own[:, R_CELL]
     crowded = np.bincount(cells, minlength=len(page.tag)) > MAX_CELL_BLOCKS
-    tags = page.tag[page.node]
-    heading = (tags >= _T["h1"]) & (tags <= _T["h6"]) | (innermost(page.tag, page.parent, _T["pre"])[page.node] > cells)
-    layout[tables[(cells > 0) & (crowded[cells] | heading)]] = True
+    apart = (own[:, R_HEADING] > 0) | (own[:, R_PREFORMATTED] > cells) | crowded[cells]
+    layout[tables[(cells > 0) & apart]] = True
     layout[0] = False
     return np.where(layout[tables], 0, tables)
 
 
-def listings(page: Page) -> npt.NDArray[np.int64]:
-    """Per block: the element of which every block is a line of code in a `<div>` of its own, as highlighters write
-    them; 0 for none."""
+def _listings(page: Page) -> npt.NDArray[np.int64]:
+    """Elements of which every block is a line of code in a `<div>` of its own, as highlighters write them."""
     above = page.parent[page.node].astype(np.int64)
     characters, code = page.counts[:, C_CHARS], page.counts[:, C_CODE]
     in_div = page.tag[page.node] == _T["div"]
@@ -59,11 +78,3 @@ def listings(page: Page) -> npt.NDArray[np.int64]:
     others = np.bincount(above, ~(line | blank), minlength=len(page.tag))
     whole = (lines >= MIN_LISTING_LINES) & (others == 0)
     return np.where(whole[above], above, 0)
-
-
-def units_of(page: Page) -> npt.NDArray[np.int64]:
-    """Per block: the number of the unit that it is kept or left with; a block of no table or listing is one itself."""
-    element = np.maximum(data_tables(page), listings(page))
-    key = np.where(element > 0, element, len(page.tag) + np.arange(len(element)))
-    units: npt.NDArray[np.int64] = np.unique(key, return_inverse=True)[1]
-    return units

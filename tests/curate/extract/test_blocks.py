@@ -14,7 +14,7 @@ from curate.stages.extract import asciimath
 from curate.stages.extract.blocks import MODEL, choose, extract_blocks
 from curate.stages.extract.engines import Options
 from curate.stages.extract.structure import write_text
-from curate.stages.extract.units import units_of
+from curate.stages.extract.units import structure_of
 
 PARAGRAPH = (
     "The committee met on Tuesday to discuss the harvest, and its members agreed that the weather had been kind. "
@@ -34,7 +34,7 @@ def all_text(html: str, markdown: bool = False) -> str:
     """The text of every block, chosen or not."""
     source = html.encode()
     page = scan(source)
-    return write_text(source, page, np.arange(len(page.node)), markdown)
+    return write_text(source, page, structure_of(page), np.arange(len(page.node)), markdown)
 
 
 def block_texts(html: str) -> list[str]:
@@ -89,10 +89,10 @@ def test_tables_keep_every_cell_and_align_them() -> None:
 
 def test_a_table_is_kept_or_left_with_all_its_cells() -> None:
     page = scan(b"<table><tr><td>a<td>b<tr><td>c<td>d</table><p>e<table><tr><td><h2>f</h2><td>g</table>")
-    units = units_of(page)
+    units = structure_of(page).units
     assert len(set(units[:4])) == 1
     assert len(set(units[4:])) == 3  # a table with a heading in it lays out the page
-    keep = choose(np.array([0.9, 0.9, 0.2, 0.9, 0.1, 0.1, 0.1]), np.ones(7), units)
+    keep = choose(np.array([3.0, 3.0, -1.0, 3.0, -4.0, -4.0, -4.0]), np.ones(7), units)
     assert keep.tolist() == [True] * 4 + [False] * 3
 
 
@@ -107,6 +107,12 @@ def test_code_in_lines_of_their_own_elements_is_one_listing() -> None:
             *([""] if tag == "code" else [" "]),
             "%>",
         ]
+
+
+def test_an_advertisement_encoded_twice_is_no_text() -> None:
+    ad = '<div style="x"><img src="https://ads.example/b.gif"></div>'.replace("<", "&lt;").replace(">", "&gt;")
+    assert all_text(f"<p>so</p><div>{ad}</div><pre>{ad}</pre>").startswith("so\n<div style")
+    assert all_text(f"<p>so</p><div>{ad}</div><pre>{ad}</pre>").count("ads.example") == 1
 
 
 def test_code_broken_by_br_keeps_blank_lines_and_indentation() -> None:
@@ -209,7 +215,7 @@ def test_trees_score_as_lightgbm_does() -> None:
 
 
 def test_chosen_blocks_maximise_expected_f1() -> None:
-    keep = choose(np.array([0.9, 0.1, 0.6]), np.array([10.0, 100.0, 10.0]), np.arange(3))
+    keep = choose(np.array([4.0, -3.0, 1.0]), np.array([10.0, 100.0, 10.0]), np.arange(3))
     assert keep.tolist() == [True, False, True]
     assert choose(np.zeros(0), np.zeros(0), np.arange(0)).tolist() == []
 

@@ -1,0 +1,83 @@
+"""Small steps of the page scanner over bytes: names by their hash, numbers, words of a class, the end of an element.
+
+Every function takes the page and a range of it, looks at each byte at most once and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from curate.kernels.markup import CLASS_BITS, CLASS_TABLE, EDGE, FOLD, TABLE_SIZE
+
+MAX_SPAN = 1000
+"""More columns or rows than this no cell spans (the limit of the HTML standard for columns)."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def lower(byte):
+    return byte + 32 if 65 <= byte <= 90 else byte
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_space(byte):
+    return byte == 32 or (9 <= byte <= 13)
+
+
+@njit(cache=True, nogil=True)
+def lookup(hashes, codes, value):
+    slot = value % TABLE_SIZE
+    while hashes[slot] >= 0:
+        if hashes[slot] == value:
+            return codes[slot]
+        slot = (slot + 1) % TABLE_SIZE
+    return np.int16(0)
+
+
+@njit(cache=True, nogil=True)
+def contains(page, start, end, pattern):
+    """Whether page[start:end] has the lower-case `pattern`, in any case."""
+    first, size = pattern[0], len(pattern)
+    for i in range(start, end - size + 1):
+        if lower(page[i]) == first:
+            k = 1
+            while k < size and lower(page[i + k]) == pattern[k]:
+                k += 1
+            if k == size:
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def span(page, start, end):
+    """The number of cells that a colspan or rowspan says, from 1 to MAX_SPAN."""
+    value = 0
+    for i in range(start, min(end, start + 4)):
+        if not 48 <= page[i] <= 57:
+            break
+        value = value * 10 + page[i] - 48
+    return min(max(value, 1), MAX_SPAN)
+
+
+@njit(cache=True, nogil=True)
+def find_end_tag(page, i, name_start, name_end):
+    """Position of the `</name` at or after i; −1 if none."""
+    n, size = len(page), name_end - name_start
+    while i + size + 2 <= n:
+        if page[i] == 60 and page[i + 1] == 47:
+            k = 0
+            while k < size and lower(page[i + 2 + k]) == lower(page[name_start + k]):
+                k += 1
+            if k == size:
+                return i
+        i += 1
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def word_bits(page, start, end):
+    state, bits = CLASS_TABLE[0, EDGE], np.int64(0)
+    for i in range(start, end):
+        state = CLASS_TABLE[state, FOLD[page[i]]]
+        bits |= CLASS_BITS[state]
+    return bits | CLASS_BITS[CLASS_TABLE[state, EDGE]]
