@@ -1,6 +1,6 @@
 """Deduplication measured: MinHash signatures beside peers, and whole near-deduplications of planted collections.
 
-    python -m benchmarks.dedup signatures                      # ours, datatrove, datasketch, rensa, one core, one run
+    python -m benchmarks.dedup signatures                      # ours beside four others, one core, one run
     python -m benchmarks.dedup whole --documents 100000 1000000
 
 Prints tables and, with `--json FILE`, writes what it measured. `whole` generates documents with planted clusters
@@ -254,7 +254,26 @@ def signature_makers() -> dict[str, tuple[Callable[[list[str]], object], int]]:
         makers["datatrove"] = (with_datatrove, 60)
     except ImportError:
         print("datatrove is not installed", file=sys.stderr)
+    try:
+        makers["text-dedup"] = (_text_dedup(), 60)
+    except ImportError:
+        print("text-dedup is not: pip install --no-deps text-dedup==0.4.0 click-option-group", file=sys.stderr)
     return makers
+
+
+def _text_dedup() -> Callable[[list[str]], object]:
+    """text-dedup's `embed_func` as its `minhash` calls it by default: xxh3 in 32 bits."""
+    from text_dedup.minhash import embed_func
+    from text_dedup.utils import xxh3_32hash
+
+    prime, draw = np.uint32((1 << 32) - 5), np.random.RandomState(42)
+    permutations = (draw.randint(1, prime, size=HASHES), draw.randint(0, prime, size=HASHES))
+    settings = {
+        "num_perm": HASHES, "ngram_size": NGRAM, "min_length": 5, "permutations": permutations, "dtype": np.uint32,
+        "hashranges": [(band * ROWS, (band + 1) * ROWS) for band in range(BANDS)], "hash_func": xxh3_32hash,
+        "max_hash": np.uint32((1 << 32) - 1), "modulo_prime": prime,
+    }  # fmt: skip
+    return lambda texts: [embed_func(text, number, **settings) for number, text in enumerate(texts)]
 
 
 def signature_table(words: int, rounds: int) -> list[dict[str, Any]]:
