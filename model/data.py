@@ -1,6 +1,6 @@
 """From token shards to batches: `TokenDataset` reads and checks a `tokens/` folder, `Schedule` lays its documents out
-as one endless stream, `batch_at` cuts step s out of that stream. A batch is a function of (data, mix, seed, step)
-alone, so world size, loader workers and resuming cannot change it; the loader's whole state is the next step.
+as one endless stream and cuts it into rows, `batch_at` gives the rows of step s. A batch is a function of (data, mix,
+seed, step) alone, so world size, loader workers and resuming cannot change it; the loader's whole state is the next step.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+BLOCK_TOKENS = 1 << 17
+"""Rows of so much of the stream are met in random order. A web document is longer than a row, so that rows in the order
+of the stream make a small model's batch of one or two documents, and what it has learnt at the end is those."""
 
 IGNORE = -100
 """Target of a position that is not scored."""
@@ -246,13 +251,20 @@ def _hash_order(ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(hashes, kind="stable")
 
 
+@lru_cache(maxsize=4)
+def _shuffled(seed: int, block: int, rows: int) -> np.ndarray:
+    """A permutation of a block's rows; of one row, that row."""
+    return np.random.Generator(np.random.Philox(key=[seed % 2**64, block])).permutation(rows)
+
+
 class Schedule:
-    """The order in which documents are met: concatenated, then chunked; nothing is cropped.
+    """The order in which documents are met: concatenated, then chunked, the chunks shuffled within blocks of
+    `block_tokens` (0: not shuffled); nothing is cropped.
 
     Each domain is a queue: its documents in hashed order, shuffled again for every epoch. With shares w, domain d's
     document that begins after c of the domain's tokens is placed at stream time c / w_d, so after t tokens each domain
-    has had w_d·t of them, to within a document. Without shares all documents form a single queue. Neither depends on
-    the length of the run: a longer run begins with the shorter one.
+    has had w_d·t of them, to within a document and a block. Without shares all documents form a single queue. Neither
+    depends on the length of the run: a longer run begins with the shorter one.
     """
 
     def __init__(
@@ -262,8 +274,11 @@ class Schedule:
         seed: int,
         mix: str | Mapping[str, float] = "dataset",
         split: str = "train",
+        block_tokens: int = BLOCK_TOKENS,
     ) -> None:
+        self.seed, self.block_tokens = seed, block_tokens
         self.documents = data.split(split)
+        tokens += block_tokens  # the last block is laid out whole, however little of it is met
         self.domains = data.domains
         weights = data.weights(mix)
         docs, times = [], []
@@ -292,14 +307,19 @@ class Schedule:
     def batch_at(self, step: int, rows: int, length: int, rank: int = 0, world: int = 1) -> Batch:
         """Step `step`: `rows` sequences of `length` tokens; `rank` of `world` gets its contiguous share of rows."""
         mine = rows // world
-        first = (step * rows + rank * mine) * length
-        stream, where = self._stream(first, mine * length + 1)
+        first = step * rows + rank * mine
+        parts = [self._stream(start, length + 1) for start in self._starts_of(first, mine, length)]
+        stream, where = (np.stack(arrays) for arrays in zip(*parts, strict=True))
         domain = self.documents.domain[self.order[where]]
+        return Batch(stream[:, :-1], stream[:, 1:], domain[:, 1:], where[:, :-1])
 
-        def shape(a: np.ndarray) -> np.ndarray:
-            return a.reshape(mine, length)
-
-        return Batch(shape(stream[:-1]), shape(stream[1:]), shape(domain[1:]), shape(where[:-1]))
+    def _starts_of(self, first: int, count: int, length: int) -> list[int]:
+        """Where rows first, …, first + count - 1 begin in the stream."""
+        a_block = max(1, self.block_tokens // length)
+        return [
+            (row // a_block * a_block + int(_shuffled(self.seed, row // a_block, a_block)[row % a_block])) * length
+            for row in range(first, first + count)
+        ]
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Tokens [first, first + count) of the stream, as int64, and the place in `order` of the document of each."""
@@ -321,11 +341,11 @@ class Schedule:
 
     def document_ids(self, step: int, rows: int, length: int) -> list[str]:
         """Ids of the documents of a step, in order."""
-        _, where = self._stream(step * rows * length, rows * length + 1)
-        return [self.documents.ids[self.order[p]].decode() for p in np.unique(where)]
+        batch = self.batch_at(step, rows, length)
+        return [self.documents.ids[self.order[p]].decode() for p in np.unique(batch.document)]
 
     def epochs(self, tokens: int) -> dict[str, float]:
-        """Times each domain's tokens have been read after `tokens` tokens of the stream."""
+        """Times each domain's tokens have been read after `tokens` tokens of the stream, to within a block."""
         seen = np.minimum(self.ends, tokens) - np.minimum(self.starts, tokens)
         had = np.bincount(self.documents.domain[self.order], weights=seen, minlength=len(self.domains))
         held = np.bincount(self.documents.domain, weights=self.documents.n_tokens, minlength=len(self.domains))

@@ -25,7 +25,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 def test_stream_holds_every_document_whole_and_each_target_once(shards: Path) -> None:
     data = TokenDataset(shards)
-    schedule = Schedule(data, 40_000, seed=3)
+    schedule = Schedule(data, 40_000, seed=3, block_tokens=0)
     taken = [schedule.batch_at(s, 4, 64) for s in range(40_000 // 256)]
     stream = np.concatenate([b.inputs.ravel() for b in taken])
     targets = np.concatenate([b.targets.ravel() for b in taken])
@@ -38,6 +38,27 @@ def test_stream_holds_every_document_whole_and_each_target_once(shards: Path) ->
         - np.concatenate([b.document.ravel() for b in taken])[:-1]
         == (stream[:-1] == EOD)
     ).all()
+
+
+def test_rows_are_shuffled_within_blocks_and_each_is_met_once(shards: Path) -> None:
+    data = TokenDataset(shards)
+    plain, shuffled = (Schedule(data, 40_000, seed=3, block_tokens=size) for size in (0, 4_096))
+    a_block = 4_096 // 64
+    rows = [
+        np.concatenate([s.batch_at(step, 4, 64).inputs for step in range(2 * a_block // 4)]) for s in (plain, shuffled)
+    ]
+    for block in (slice(0, a_block), slice(a_block, 2 * a_block)):
+        assert (rows[0][block] != rows[1][block]).any()
+        assert sorted(map(bytes, rows[0][block])) == sorted(map(bytes, rows[1][block]))
+    longer = Schedule(data, 80_000, seed=3, block_tokens=4_096)
+    assert (longer.batch_at(5, 4, 64).inputs == shuffled.batch_at(5, 4, 64).inputs).all()
+
+
+def test_a_batch_holds_rows_of_many_long_documents(tmp_path: Path) -> None:
+    rows = {"train": {"a": [(f"{i:032x}", f"word{i} " * 400) for i in range(60)]}}
+    data = TokenDataset(write_shards(tmp_path / "long", rows))
+    assert len(Schedule(data, 40_000, 0).document_ids(0, 16, 64)) > 12
+    assert len(Schedule(data, 40_000, 0, block_tokens=0).document_ids(0, 16, 64)) < 6
 
 
 def test_batches_do_not_depend_on_world_size_workers_or_resume(shards: Path) -> None:
@@ -76,7 +97,7 @@ def test_sharding_into_files_does_not_change_batches(tmp_path: Path) -> None:
 
 def test_every_prefix_of_the_stream_keeps_the_mix_to_within_a_document(shards: Path) -> None:
     data = TokenDataset(shards)
-    schedule = Schedule(data, 100_000, seed=0)
+    schedule = Schedule(data, 100_000, seed=0, block_tokens=0)
     longest = int(data.split("train").n_tokens.max())
     for tokens in range(2_000, 100_000, 7_000):
         domain = np.concatenate([schedule.batch_at(s, 1, 1000).domain.ravel() for s in range(tokens // 1000)])
