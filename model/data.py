@@ -1,6 +1,6 @@
 """From token shards to batches: `TokenDataset` reads and checks a `tokens/` folder, `Schedule` lays its documents out
 as one endless stream and cuts it into rows, `batch_at` gives the rows of step s. A batch is a function of (data, mix,
-seed, step) alone, so world size, loader workers and resuming cannot change it; the loader's whole state is the next step.
+seed, step) alone, so world size, loader workers and resuming cannot change it; the loader's state is the next step.
 """
 
 from __future__ import annotations
