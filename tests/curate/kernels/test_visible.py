@@ -62,7 +62,7 @@ def test_the_kernel_reads_what_patterns_read(parts: list[str]) -> None:
     assert seen(page).strip() == plainly(page).strip()
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="<&"), max_size=200), st.integers(8, 64))
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="<&"), max_size=200), st.integers(8, 64))
 def test_what_does_not_fit_is_cut_between_characters(text: str, room: int) -> None:
     cut = seen(text.encode(), room)
     assert len(cut) <= room
