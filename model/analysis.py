@@ -350,8 +350,9 @@ def law_multiplier(
     losses: Losses, arm: str, samples: list[Chinchilla], size: str, regime: str
 ) -> dict[str, float | None] | None:
     """How many times the compute (N and D growing together) the baseline's law asks for the arm's loss at the
-    largest size; the interval holds the law's uncertainty and the seeds'."""
-    if not samples:
+    largest size; the interval holds the law's uncertainty and the seeds'. None where the law is no law: where in more
+    than one bootstrap sample of twenty larger models or more tokens would make the loss worse."""
+    if not samples or sum(law.alpha <= 0 or law.beta <= 0 for law in samples) > len(samples) / 20:
         return None
     said = losses.point(arm, size, regime, -1)
     N, D = float(said["parameters_without_embeddings"]), float(said["tokens"])
