@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import yaml
 
 from curate.commands import UsageError
+from curate.commands.runs import open_run
 from curate.engine.store import Store
 from curate.engine.tables import read_batches
 
@@ -22,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
-    if not store.exists("manifest.json"):
-        raise UsageError(f"{args.run}: no run here (there is no manifest.json); allowed: the output folder of a run")
+    store = open_run(args.run)
     lives = find(store, args.document)
     if not lives:
         skipped = list(_matching(store, "skipped", "url", args.document))

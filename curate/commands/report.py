@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from curate.commands import UsageError
-from curate.engine.store import Store
+from curate.commands.runs import open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from curate.report.page import write_report
 
-    if not Store(args.run).exists("manifest.json"):
-        raise UsageError(f"{args.run}: no run here (there is no manifest.json); allowed: the output folder of a run")
+    open_run(args.run)
     write_report(args.run)
     print(f"{args.run}/report.html")
     return 0

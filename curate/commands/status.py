@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from curate.commands import UsageError
-from curate.engine.store import Store
+from curate.commands.runs import open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
-    if not store.exists("manifest.json"):
-        raise UsageError(f"{args.run}: no run here (there is no manifest.json); allowed: the output folder of a run")
+    store = open_run(args.run)
     manifest = store.read_json("manifest.json")
     if args.json:
         print(json.dumps(manifest, indent=1))

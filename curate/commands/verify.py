@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.commands import UsageError
+from curate.commands.runs import open_run
 from curate.engine.store import Store
 
 HASH_BLOCK = 1 << 22
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
-    if not store.exists("manifest.json"):
-        raise UsageError(f"{args.run}: no run here (there is no manifest.json); allowed: the output folder of a run")
+    store = open_run(args.run)
     findings = verify(store)
     if args.json:
         print(json.dumps({"wrong": findings.wrong, "counted": findings.counted}, indent=1))

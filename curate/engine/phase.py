@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -108,7 +108,7 @@ def _version(distribution: str) -> str:
         return "absent"
 
 
-@lru_cache
+@cache
 def _code_hash(modules: tuple[str, ...]) -> str:
     """A hash of the source of modules and of whatever else of their top-level package those import, wherever in
     them; but for the engine, whose part in the answer `FORMAT` and the hash of the chain stand for."""
@@ -139,7 +139,7 @@ def _sources(modules: tuple[str, ...]) -> set[Path]:
     return found
 
 
-@lru_cache
+@cache
 def _file(module: str) -> Path | None:
     loaded = sys.modules.get(module)
     if loaded is not None and getattr(loaded, "__file__", None):
@@ -151,7 +151,7 @@ def _file(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin and spec.has_location else None
 
 
-@lru_cache
+@cache
 def _imports(file: Path, package: str) -> tuple[str, ...]:
     """Modules of `package` that a file imports, wherever in it; names imported from a module count as modules, too,
     since they may be. Read by pattern, since parsing a hundred files costs a second: what only looks like an import,

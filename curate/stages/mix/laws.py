@@ -83,12 +83,7 @@ class Fit:
 
 def read(path: str) -> Fit:
     """A result file. MixError names what is wrong with it."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MixError(f"no file {path!r}; `python -m model mixture` writes one from proxy runs") from error
-    except (OSError, ValueError) as error:
-        raise MixError(f"{path}: not JSON ({error})") from error
+    content = _content(path, "; `python -m model mixture` writes one from proxy runs")
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise MixError(f"{path}: format is {found!r}; allowed: {FORMAT!r}, as `python -m model mixture` writes")
@@ -102,13 +97,18 @@ def read(path: str) -> Fit:
 
 def read_weights(path: str) -> dict[str, float]:
     """Shares by domain from a JSON file: `{domain: share}`, or one with a key `weights`."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MixError(f"no file {path!r}; wanted: JSON, domain → share") from error
-    except (OSError, ValueError) as error:
-        raise MixError(f"{path}: not JSON ({error}); wanted: domain → share") from error
+    content = _content(path, "; wanted: JSON, domain → share", "; wanted: domain → share")
     weights = content.get("weights", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(value, int | float) for value in weights.values()):
         raise MixError(f"{path}: wanted an object, domain → share, or one with such a key `weights`")
     return {str(domain): float(value) for domain, value in weights.items()}
+
+
+def _content(path: str, if_absent: str, if_broken: str = "") -> Any:
+    """What a JSON file holds; the further words are those of the errors."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MixError(f"no file {path!r}{if_absent}") from error
+    except (OSError, ValueError) as error:
+        raise MixError(f"{path}: not JSON ({error}){if_broken}") from error
