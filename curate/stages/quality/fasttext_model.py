@@ -10,9 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+
+from curate.kernels.classifier_lines import BYTES_EACH, character_table, classifier_lines
+from curate.stages.words import utf8_buffers
 
 MODELS = Path(__file__).parents[3] / "classifiers" / "models"
 """Where the bundled models lie."""
@@ -22,6 +26,9 @@ MAX_WORDS = 512
 """Words of a text that a model sees, from its beginning: the cost is bounded, and so is what length can say."""
 MAX_CHARACTERS = 8_000
 
+Texts: TypeAlias = Sequence[str] | pa.Array
+"""Texts to be judged: strings, or a string array, which is faster (null: empty)."""
+_LABEL_BYTES = np.frombuffer(LABEL.encode(), dtype=np.uint8)
 _PUNCTUATION = re.compile(r"([^\w\s])")
 _DIGITS = re.compile(r"\d")
 
@@ -35,6 +42,24 @@ def prepare(text: str, max_words: int = MAX_WORDS) -> str:
     one line. NUL and line ends, which fastText takes for ends of input, are spaces."""
     text = _DIGITS.sub("0", text[:MAX_CHARACTERS].lower().replace("\0", " ").replace(LABEL, " "))
     return " ".join(_PUNCTUATION.sub(r" \1 ", text).split()[:max_words])
+
+
+def prepared_lines(texts: pa.Array, max_words: int = MAX_WORDS) -> list[bytes]:
+    """`prepare` of each text of a string array (null: empty) and a line feed, as UTF-8, without a string of Python for
+    each: a tenth of the time."""
+    data, offsets = utf8_buffers(texts)
+    data.flags.writeable = False  # one type for the kernel, wherever the array is from
+    read = np.minimum(np.diff(offsets), 4 * MAX_CHARACTERS)
+    begins = np.concatenate([[0], np.cumsum(BYTES_EACH * read + 1)])
+    written, ends = np.empty(begins[-1], dtype=np.uint8), np.empty(len(texts), dtype=np.int64)
+    odd = np.empty(len(texts), dtype=np.bool_)
+    classifier_lines(
+        data, offsets, character_table(), _LABEL_BYTES, MAX_CHARACTERS, max_words, written, begins[:-1], ends, odd
+    )
+    lines = [written[begin:end].tobytes() for begin, end in zip(begins[:-1].tolist(), ends.tolist(), strict=True)]
+    for row in np.flatnonzero(odd).tolist():
+        lines[row] = prepare(texts[row].as_py(), max_words).encode() + b"\n"
+    return lines
 
 
 URL_WORDS = 12
@@ -110,13 +135,13 @@ class FastTextModel:
         if self.card is not None and sorted(self.card.labels) != sorted(self.labels):
             raise ModelError(f"{path}: has the labels {self.labels}, but {path.stem}.json says {self.card.labels}")
 
-    def probabilities(self, texts: Sequence[str], urls: Sequence[str | None] | None = None) -> np.ndarray:
+    def probabilities(self, texts: Texts, urls: Sequence[str | None] | None = None) -> np.ndarray:
         """Shape (texts, labels), columns as `labels`: the model's own probabilities. `urls` are of no use to a model
         that does not read them."""
         words = MAX_WORDS if self.card is None else self.card.max_words
-        lines = [prepare(text, words) + "\n" for text in texts]
+        lines = prepared_lines(texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string()), words)
         if urls is not None and self.uses_url:
-            lines = [url_words(url) + line for url, line in zip(urls, lines, strict=True)]
+            lines = [url_words(url).encode() + line for url, line in zip(urls, lines, strict=True)]
         answer = np.zeros((len(lines), len(self.labels)))
         if not lines:
             return answer
@@ -127,11 +152,11 @@ class FastTextModel:
             for value, label in zip(each, labels, strict=True):
                 answer[row, place[label]] = value
         # An empty text has no answer of its own (fastText would answer for the end of line): every label alike.
-        silent = (answer.sum(axis=1) == 0) | np.array([line == "\n" for line in lines])
+        silent = (answer.sum(axis=1) == 0) | np.array([line == b"\n" for line in lines])
         answer[silent] = 1 / len(self.labels)
         return np.clip(answer, 0.0, 1.0)
 
-    def scores(self, texts: Sequence[str]) -> np.ndarray:
+    def scores(self, texts: Texts) -> np.ndarray:
         """Shape (texts,): the calibrated probability of the positive label."""
         if self.card is not None and self.card.positive is not None:
             positive = self.card.positive

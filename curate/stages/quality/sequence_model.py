@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from curate.stages.quality.fasttext_model import ModelError
+from curate.stages.quality.fasttext_model import ModelError, Texts
 
 STEP = 64
 """Token counts are padded to its multiples: few shapes, little padding."""
@@ -64,10 +65,11 @@ class SequenceModel:
         """One output is a score, not a class."""
         return len(self.labels) == 1
 
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+    def probabilities(self, texts: Texts) -> np.ndarray:
         """Shape (texts, labels): softmax over the labels; of a model with one output, that output."""
         answer = np.zeros((len(texts), len(self.labels)))
-        cut = [text[: self.max_tokens * CHARACTERS_PER_TOKEN].replace("\0", " ") for text in texts]
+        strings = texts.to_pylist() if isinstance(texts, pa.Array) else texts
+        cut = [(text or "")[: self.max_tokens * CHARACTERS_PER_TOKEN].replace("\0", " ") for text in strings]
         tokens = self._tokenizer(cut, truncation=True, max_length=self.max_tokens)["input_ids"] if cut else []
         padded = [min(-(-max(len(each), 1) // STEP) * STEP, self.max_tokens) for each in tokens]
         for length in sorted(set(padded)):

@@ -96,7 +96,7 @@ class Quality(_Scoring):
         return (self, KeepTop(KeepTopParameters(share=p.keep_top, column=self.label), f"{self.label}_top"))
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        scores = self.model.scores([text or "" for text in batch.column("text").to_pylist()])
+        scores = self.model.scores(batch.column("text"))
         columns, names = [pa.array(scores, pa.float64())], ["score"]
         if self.parameters.sample == "pareto":
             ids = batch.column("id").to_pylist()
@@ -257,7 +257,7 @@ class Classify(_Scoring):
             super().open()
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        probabilities = self.model.probabilities([text or "" for text in batch.column("text").to_pylist()])
+        probabilities = self.model.probabilities(batch.column("text"))
         best = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, np.int64)
         found = [self.model.labels[column] for column in best]
         scores = probabilities[np.arange(len(best)), best]
@@ -301,9 +301,8 @@ class Domains(_Scoring):
         return ("domain", "domain_score")
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        texts = [text or "" for text in batch.column("text").to_pylist()]
         urls = batch.column("url").to_pylist() if "url" in batch.schema.names else None
-        probabilities = self.model.probabilities(texts, urls)
+        probabilities = self.model.probabilities(batch.column("text"), urls)
         best = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, np.int64)
         scores = probabilities[np.arange(len(best)), best]
         sure = scores >= self.parameters.min_probability
