@@ -7,13 +7,14 @@ of bad texts; a filter asks for a precision. Of any other fastText file the scor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.stage import FilterParameters, Rule, parameter
-from curate.stages.quality.fasttext_model import FastTextModel, find, read_card
+from curate.stages.quality.fasttext_model import FastTextModel, Texts, find, read_card
 
 NONE = "none"
 Level = Literal["document", "sentence"]
@@ -105,9 +106,10 @@ class Judge:
         if self._path is not None:
             self._model = FastTextModel(self._path)
 
-    def scores(self, texts: Sequence[str]) -> list[float | None]:
+    def scores(self, texts: Texts) -> list[float | None]:
         """The model's score of each text; None without a model, and for a text without a word."""
         if self._model is None:
             return [None] * len(texts)
-        answers = self._model.scores(texts).tolist()
-        return [score if text.strip() else None for text, score in zip(texts, answers, strict=True)]
+        column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+        blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), "").to_pylist()
+        return [None if empty else score for empty, score in zip(blank, self._model.scores(column), strict=True)]

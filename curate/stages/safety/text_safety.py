@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal, cast
 
 import pyarrow as pa
@@ -85,28 +87,31 @@ class TextSafety(MapStage):
         self._judge.open()
 
     def _lexical(self, text: str, language: str | None) -> tuple[float, int, int]:
-        """Score, terms, different terms. A language without a list of its own is asked for English words."""
-        terms = self._terms.get(language or "en", self._terms["en"])
+        """Score, terms, different terms. A variety without a list of its own (`de-AT`) has its language's; a language
+        without one is asked for English words."""
+        asked = language or "en"
+        terms = self._terms.get(asked) or self._terms.get(asked.partition("-")[0], self._terms["en"])
         found, weight, n_words = terms.count(text)
         rate = 1000 * weight / max(n_words, MIN_WORDS)
         return 1 - math.exp(-rate / self.scale), found.total(), len(found)
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
         texts = [text or "" for text in batch.column("text").to_pylist()]
-        answers = self._judge.scores(texts)
+        answers = self._judge.scores(batch.column("text"))
+        judged = self._judged(batch, shared).rows if self._asked.level == "sentence" else [None] * len(texts)
         rows = [
-            self._signals(text, language, answer)
-            for text, language, answer in zip(texts, _languages(batch), answers, strict=True)
+            self._signals(text, language, answer, sentences)
+            for text, language, answer, sentences in zip(texts, _languages(batch), answers, judged, strict=True)
         ]
         return pa.array(rows, SIGNALS)
 
-    def _signals(self, text: str, language: str | None, answer: float | None) -> dict[str, Any]:
+    def _signals(
+        self, text: str, language: str | None, answer: float | None, sentences: _Sentences | None
+    ) -> dict[str, Any]:
         words, terms, distinct = self._lexical(text, language)
-        worst, removed = 0.0, 0
-        if self._asked.level == "sentence":
-            judged = self._sentences(text, language)
-            worst = max((score for _, score, _ in judged), default=0.0)
-            removed = sum(bad for _, _, bad in judged)
+        worst = 0.0
+        if sentences is not None:
+            worst = sentences.worst
         elif terms:
             worst = max((self._lexical(sentence, language)[0] for sentence in sentences_of(text)), default=0.0)
         if distinct < self._asked.min_distinct and self._asked.level == "document":
@@ -118,19 +123,28 @@ class TextSafety(MapStage):
             "terms": terms,
             "distinct": distinct,
             "worst_sentence": worst,
-            "removed_sentences": removed,
+            "removed_sentences": 0 if sentences is None else sentences.removed,
         }
 
-    def _sentences(self, text: str, language: str | None) -> list[tuple[str, float, bool]]:
-        """The text's sentences, the score of each (the model's, else the words') and whether it is to go."""
-        sentences = sentences_of(text)
+    def _judged(self, batch: pa.RecordBatch, shared: Shared) -> _Batch:
+        """What the sentences of each text come to: found once, for the signals and for the edit."""
+        return shared.get(f"sentences:{self.label}", lambda: _Batch(self._judge_sentences(batch)))
+
+    def _judge_sentences(self, batch: pa.RecordBatch) -> list[_Sentences]:
+        by_text = [sentences_of(text or "") for text in batch.column("text").to_pylist()]
+        answers = iter(self._judge.scores(list(chain.from_iterable(by_text))))
         limit = self._judge.limit("sentence") if self._judge.there else 1.0
-        judged = []
-        for sentence, answer in zip(sentences, self._judge.scores(sentences), strict=True):
-            words = self._lexical(sentence, language)[0]
-            bad = words > self._asked.max_score or (answer is not None and answer > limit)
-            judged.append((sentence, words if answer is None else answer, bad))
-        return judged
+        rows = []
+        for sentences, language in zip(by_text, _languages(batch), strict=True):
+            worst, left = 0.0, []
+            for sentence in sentences:
+                words, answer = self._lexical(sentence, language)[0], next(answers)
+                worst = max(worst, words if answer is None else answer)
+                if words <= self._asked.max_score and (answer is None or answer <= limit):
+                    left.append(sentence)
+            removed = len(sentences) - len(left)
+            rows.append(_Sentences(worst, removed, "".join(left) if removed else None))
+        return rows
 
     def rules(self) -> Sequence[Rule]:
         if self._asked.level == "sentence":
@@ -142,14 +156,30 @@ class TextSafety(MapStage):
         """At sentence level, the texts without the sentences above a limit."""
         if self._asked.level != "sentence" or self._asked.mode == "annotate":
             return batch
-        signals = batch.column(self.label).field("removed_sentences").to_pylist()
-        languages = _languages(batch)
-        texts = batch.column("text").to_pylist()
-        for row, removed in enumerate(signals):
-            if removed:
-                judged = self._sentences(texts[row], languages[row])
-                texts[row] = "".join(sentence for sentence, _, bad in judged if not bad)
-        return with_column(batch, "text", pa.array(texts, batch.column("text").type))
+        left = [each.left for each in self._judged(batch, shared).rows]
+        column = batch.column("text")
+        texts = [text if kept is None else kept for text, kept in zip(column.to_pylist(), left, strict=True)]
+        return with_column(batch, "text", pa.array(texts, column.type))
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """Of one text: the score of its worst sentence (the model's, else the words'), how many are to go, and what is
+    left of it then; None if none goes."""
+
+    worst: float
+    removed: int
+    left: str | None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Of the texts of a batch, following it when rows leave."""
+
+    rows: list[_Sentences]
+
+    def filter(self, mask: pa.Array) -> _Batch:
+        return _Batch([row for row, stays in zip(self.rows, mask.to_pylist(), strict=True) if stays])
 
 
 def _languages(batch: pa.RecordBatch) -> list[str | None]:
@@ -178,6 +208,8 @@ class Nsfw(TextSafety):
         for language, term in read_table(DATA / "ldnoobw.tsv"):
             if term not in slurs or language != "en":
                 lists.setdefault(language, {})[term] = PLAIN_WEIGHT if term in plain else 1.0
+        for language in [name for name in lists if "-" in name]:
+            lists[language] |= lists[language.partition("-")[0]]
         return lists
 
 

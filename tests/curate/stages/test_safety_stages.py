@@ -85,6 +85,32 @@ def test_sentence_level_removes_the_sentence_and_nothing_else() -> None:
     ]
 
 
+def test_sentences_are_scored_once_for_signals_and_edit_and_follow_the_rows_that_stay() -> None:
+    stage = Nsfw(NsfwParameters(level="sentence", max_score=0.3))
+    stage.open()
+    bad = "Free blowjob gangbang milf bukkake deepthroat creampie cumshot here! "
+    batch = pa.RecordBatch.from_pydict({"text": [f"One. {bad}", "Plain words.", None, f"{bad}Last."]})
+    shared, calls = Shared(), []
+    asked = stage._judge.scores
+    stage._judge.scores = lambda texts: calls.append(len(texts)) or asked(texts)  # type: ignore[method-assign]
+    outcome = stage.process(batch, shared)
+    mask = pa.array([False, True, True, True])
+    shared.filter(mask)
+    assert stage.edit(outcome.batch.filter(mask), shared).column("text").to_pylist() == ["Plain words.", None, "Last."]
+    assert calls == [4, 5]
+
+
+def test_there_are_word_lists_of_28_languages_and_a_variety_has_those_of_its_language() -> None:
+    stage = Nsfw(NsfwParameters(model="none"))
+    lists = stage.weights()
+    assert len(lists) == 28 and all(lists.values())
+    assert set(lists["fr"]) < set(lists["fr-CA"]) and "tabarnak" not in lists["fr"]
+    curses = "tabarnak crisse osti viarge noune " * 4
+    assert dropped(stage, [curses], "fr-CA") == [True] and dropped(stage, [curses], "fr") == [False]
+    german = " ".join(sorted(lists["de"])[:20])
+    assert dropped(stage, [german], "de-AT") == dropped(stage, [german], "de") == [True]
+
+
 def test_doorways_fall_and_an_article_about_casinos_stays() -> None:
     doorway = "Situs slot gacor online terpercaya. Daftar slot gacor, bonus deposit, judi slot online maxwin. " * 8
     article = (
