@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from classifiers.corpora import Example, crawl_pages, json_lines, reliable_sites, short_texts, site
+from classifiers.corpora import Example, crawl_pages, json_lines, reliable_sites, short_texts, site, wcxb_pages
+from curate.stages.language.ngrams import NgramIdentifier
 
 Builder = Callable[[Path, Path], list[Example]]
 """(data folder, cache folder) → examples."""
@@ -30,14 +31,14 @@ SET_DOMAINS = {
     "goose3": "news",
     "gne_chinese": "news",
     "chinese_wced": "news",
-    "htmldate_extra": "blog",
     "product_extraction": "shopping",
     "webstruct": "company",
     "udhr_html": "legal",
     "archive_query_log": "search_results",
     "spam_seo": "spam",
 }
-"""Source set → domain, where a set is of one kind."""
+"""Source set → domain, where a set is of one kind. (htmldate's further pages are not: taken for blogs once, most of
+them were news when they were read.)"""
 LABEL_DOMAINS = {
     "product": "shopping",
     "forum": "forum",
@@ -54,6 +55,15 @@ LABEL_DOMAINS = {
 """Page label → domain; stronger than the set's."""
 
 
+PAGE_TYPE_DOMAINS = {
+    "forum": "forum",
+    "product": "shopping",
+    "service": "company",
+    "documentation": "code_documentation",
+    "listing": "listing",
+    "collection": "listing",
+}
+"""WCXB's page type → domain; its articles are of any."""
 TEXT_DOMAINS = {
     "wikitext2_valid": "reference",
     "moby_dick_gutenberg2701": "fiction",
@@ -105,7 +115,16 @@ def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
         cited = home in good and page["label"] not in no_reference
         if cited or home not in good:
             examples.append(_example(page, "cited" if cited else "other"))
-    return examples
+    return _by_language(examples)
+
+
+def _by_language(examples: list[Example]) -> list[Example]:
+    """The examples with the language that their text is in, which is also their stratum: what a set or a page says of
+    it is missing too often."""
+    import pyarrow as pa
+
+    found, _ = NgramIdentifier().identify(pa.array([each.text for each in examples]))
+    return [replace(each, language=name, stratum=name) for each, name in zip(examples, found, strict=True)]
 
 
 def instruction_like(data: Path, cache: Path) -> list[Example]:
@@ -135,7 +154,7 @@ def edu(data: Path, cache: Path) -> list[Example]:
         )
         examples.append(_example(page, "teaches" if teaching else "other"))
     for row in json_lines(data / "text" / "wikitext2_valid.jsonl.gz"):
-        examples.append(Example(row["text"], "teaches", f"wikitext:{row.get('id')}", "wikitext2"))
+        examples.append(Example(row["text"], "teaches", f"wikitext:{row.get('id')}", "wikitext2_valid"))
     return examples
 
 
@@ -153,6 +172,12 @@ def domain(data: Path, cache: Path) -> list[Example]:
             label = "reference"
         if label is not None and label != "error":
             examples.append(_example(page, label))
+    for each in wcxb_pages(data):
+        home = site(each["url"])
+        label = PAGE_TYPE_DOMAINS.get(each["page_type"]) or sites.get(home)
+        if label is not None and len(each["text"]) >= MIN_CHARACTERS:
+            kind = each["page_type"]
+            examples.append(Example(each["text"], label, home, "wcxb", kind, "en", url=each["url"]))
     for name, label in TEXT_DOMAINS.items():
         for number, row in enumerate(json_lines(data / "text" / f"{name}.jsonl.gz")):
             group = f"{name}:{row.get('id', number)}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,19 @@ def _extracted(folder: Path) -> pa.Table:
                 ids += batch.column("id").to_pylist()
                 texts += [text or "" for text in batch.column("text").to_pylist()]
     return pa.table({"id": ids, "text": texts})
+
+
+def wcxb_pages(data: Path) -> Iterator[dict[str, str]]:
+    """Pages of the development half of WCXB (Murrough-Foley, CC-BY-4.0): `url`, `page_type` as its authors judged it,
+    and its gold `text`."""
+    with tarfile.open(data / "extraction" / "wcxb-dev.tar.xz") as archive:
+        for member in archive:
+            if member.name.endswith(".json") and "/ground-truth/" in f"/{member.name}":
+                file = archive.extractfile(member)
+                assert file is not None
+                page = json.load(file)
+                kind = page["_internal"]["page_type"]["primary"]
+                yield {"url": page["url"], "page_type": kind, "text": page["ground_truth"]["main_content"] or ""}
 
 
 def reliable_sites(data: Path) -> tuple[set[str], set[str]]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from classifiers import fasttext_process, inspection
+from classifiers import checked, fasttext_process, inspection, outside
 from classifiers.builders import BUILDERS, crops, split_groups
 from classifiers.calibration import labelled, platt, recalibrate
 from classifiers.corpora import Example
@@ -72,8 +72,17 @@ class Spec:
     prevalence: float | None = None
     """The share of positives where the model will be used, for which the card says what score gives what precision
     (the share in the training data is nobody's crawl)."""
+    matched_strata: float | None = None
+    """The share of the negatives that have the strata (languages) of the positives; the rest is as it comes. None:
+    the strata of each label count alike."""
+    max_mean_drift: float = 0.03
+    max_drift: float = 0.2
+    """By how much the score of a text's first 100, 300 or 1,000 words may differ from that of the whole: the mean over
+    texts, and nine texts in ten. A training that does not keep to it fails."""
     uses_url: bool = False
     """Whether the model reads the URL, too."""
+    outside: bool = False
+    """Whether the card tells how the model does on texts of good and poor quality that are in no training."""
     show_words: bool = True
     """Whether the card lists the words that speak most for a label; not where those are slurs."""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -97,6 +106,17 @@ def check(examples: Sequence[Example], spec: Spec) -> None:
         raise ModelError(f"{spec.name}: only the label {next(iter(labels))!r} ({len(examples)} texts); two are needed")
     if spec.positive is not None and spec.positive not in labels:
         raise ModelError(f"{spec.name}: positive: {spec.positive!r} is none of the labels {sorted(labels)}")
+
+
+def check_drift(evaluation: Evaluation, spec: Spec) -> None:
+    """ModelError if scores depend more on how much of a text is seen than the spec allows."""
+    for words, (mean, _, most) in evaluation.drift.items():
+        if abs(mean) > spec.max_mean_drift or most > spec.max_drift:
+            raise ModelError(
+                f"{spec.name}: scores of the first {words} words are {mean:+.3f} from those of whole texts in the mean "
+                f"and {most:.3f} at the ninth decile; allowed: max_mean_drift {spec.max_mean_drift:g}, max_drift "
+                f"{spec.max_drift:g}. The model goes by length; look at the crops that it is trained on"
+            )
 
 
 def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path: Path) -> FastTextModel:
@@ -123,12 +143,22 @@ def fit(examples: Sequence[Example], spec: Spec, seed: int, quantize: bool, path
 
 
 def _balanced(examples: Sequence[Example], spec: Spec, source: random.Random) -> Iterator[Example]:
-    """Examples, each as often as its label needs to reach `crops_per_label`, in equal parts from its strata."""
+    """Examples, each as often as its label needs to reach `crops_per_label`: in equal parts from its strata, or with
+    the strata matched to those of the positives."""
     counts = Counter((example.label, example.stratum) for example in examples)
     strata = Counter(label for label, _ in counts)
+    texts = Counter(example.label for example in examples)
+
+    def share(label: str, stratum: str) -> float:
+        if spec.matched_strata is None:
+            return 1 / strata[label]
+        own = counts[label, stratum] / texts[label]
+        of_positives = counts[spec.positive or "", stratum] / texts[spec.positive or ""]
+        return spec.matched_strata * of_positives + (1 - spec.matched_strata) * own
+
     for example in examples:
-        share = spec.crops_per_label / strata[example.label]
-        wanted = min(share / counts[example.label, example.stratum], MAX_CROPS)
+        part = spec.crops_per_label * share(example.label, example.stratum)
+        wanted = min(part / counts[example.label, example.stratum], MAX_CROPS)
         for _ in range(int(wanted) + (source.random() < wanted % 1)):
             yield example
 
@@ -165,6 +195,7 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
         column = labels.index(spec.positive)
         probabilities[:, column] = calibrated(probabilities[:, column], scaling)
     evaluation = evaluate_scores(spec, examples, probabilities, labels, models, folds, scaling)
+    check_drift(evaluation, spec)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.ftz"
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -181,10 +212,13 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
         threshold=evaluation.threshold,
         prevalence=spec.prevalence,
         thresholds=evaluation.thresholds,
+        max_drift=None if spec.positive is None else (spec.max_mean_drift, spec.max_drift),
     )
     path.with_suffix(".json").write_text(json.dumps(asdict(card), indent=1) + "\n")
     lines = _inspected(examples, spec, probabilities, labels, evaluation)
     lines += inspection.words(models[0], labels) if spec.show_words else []
+    if spec.outside:
+        lines += outside.tables(spec, FastTextModel(path), examples, data)
     path.with_suffix(".md").write_text(evaluation.markdown(spec, model.path.stat().st_size) + "\n".join(lines) + "\n")
     if spec.positive is not None:
         truth = np.array([example.label == spec.positive for example in examples])
@@ -198,7 +232,7 @@ def _inspected(
 ) -> list[str]:
     if spec.positive is None:
         found = [labels[column] for column in probabilities.argmax(axis=1)]
-        return inspection.classes(examples, found, labels)
+        return [*inspection.classes(examples, found, labels), *checked.agreement(SPECS, spec.name, examples, found)]
     truth = np.array([example.label == spec.positive for example in examples])
     scores = probabilities[:, labels.index(spec.positive)]
     precision = inspection.average_precision(scores, truth)

@@ -102,6 +102,9 @@ class ModelCard:
     """The share of positives that `thresholds` assume."""
     thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
     """`document` or `sentence` → precision, as written → the least calibrated score that reaches it."""
+    max_drift: tuple[float, float] | None = None
+    """How far the score of a text's first 100 words or more is from that of the whole, at most: in the mean over
+    texts, and for nine texts in ten."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
