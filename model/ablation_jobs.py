@@ -66,6 +66,7 @@ def task_of(
         "seed": job.seed,
         "data_seed": job.seed + (DATA_SEED_OF_NULL if job.arm == NULL else 0),
         "mix": dict(mix) if mix else own or "natural",
+        "optimiser": ablation.optimiser,
         "schedule": "wsd",
         "threads": 1,
         "workers": 0,
@@ -108,7 +109,8 @@ def carry_out(task: Task) -> str:
     if task.learning_rate_multiplier != 1.0:
         vocabulary = TokenDataset(config.data).description.vocabulary
         shape = Shape.named(config.size, vocabulary, config.length, config.tied)
-        rate = learning_rate_rule(shape.parameters(False), config.tokens) * task.learning_rate_multiplier
+        rate = learning_rate_rule(shape.parameters(False), config.tokens, config.optimiser)
+        rate *= task.learning_rate_multiplier
         config = config.model_copy(update={"learning_rate": rate})
     with (folder / "log.txt").open("a") as log, contextlib.redirect_stderr(log):
         results = wsd_points(config, task.points)

@@ -221,21 +221,25 @@ def regime_findings(losses: Losses, largest: str, regime: str) -> dict[str, Any]
 
 
 def effects_at(losses: Losses, arms: list[str], size: str, regime: str) -> dict[str, dict[str, Any]]:
-    """Arm → (mean and each domain) → effect. Holm corrects the mean over the arms, and the domains over all arms
-    and domains; the control arms are tests of the instrument and are corrected in the same families."""
+    """Arm → (mean and each domain) → effect. Holm corrects the mean over the arms, and the domains over all arms and
+    domains. The control arms are planned tests of the instrument, not findings: they take no part of the arms' error
+    rate, and the planted ones are corrected for each other. (The null arm alone: its own p is looked at.)"""
     found: dict[str, dict[str, Effect]] = {}
     for name in arms:
         pairs = losses.pairs(name, size, regime, -1)
         found[name] = {MEAN: mean_effect(list(pairs.values()), seed=_seed(name, size))}
         found[name] |= {d: paired_effect(pair, seed=_seed(name, size)) for d, pair in pairs.items()}
-    corrected = dict(zip(arms, holm([found[name][MEAN].p for name in arms]), strict=True))
-    keys = [(name, domain) for name in arms for domain in losses.domains]
-    by_domain = dict(zip(keys, holm([found[name][domain].p for name, domain in keys]), strict=True))
+    families = [[a for a in arms if a not in CONTROLS], [a for a in arms if a in (NOISE, DUPLICATES)], [NULL]]
+    corrected: dict[tuple[str, str], float] = {}
+    for family in ([name for name in family if name in arms] for family in families):
+        for outcomes in ([MEAN], losses.domains):
+            keys = [(name, outcome) for name in family for outcome in outcomes]
+            corrected |= zip(keys, holm([found[name][outcome].p for name, outcome in keys]).tolist(), strict=True)
     answer: dict[str, dict[str, Any]] = {}
     for name in arms:
         answer[name] = {}
         for outcome, effect in found[name].items():
-            p = float(corrected[name] if outcome == MEAN else by_domain[name, outcome])
+            p = corrected[name, outcome]
             clusters = len(set(losses.cluster if outcome == MEAN else losses.cluster[losses.domain == outcome]))
             answer[name][outcome] = asdict(effect) | {
                 "p_holm": p,

@@ -57,7 +57,7 @@ class Config(BaseModel):
     """Output matrix = embedding. Default: below 60m."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float | None = None
-    """Peak. Default: `learning_rate_rule` of size and tokens."""
+    """Peak. Default: `learning_rate_rule` of size, tokens and optimiser."""
     weight_decay: float = 0.1
     """Decoupled, on the blocks' matrices (Brown et al. 2020)."""
     warmup_tokens: int | None = None
@@ -119,7 +119,9 @@ class Plan:
             raise ValueError(f"tokens is {config.tokens}, less than one step of {self.step_tokens}; lower batch_tokens")
         self.tokens = self.steps * self.step_tokens
         self.warmup = config.tokens // 20 if config.warmup_tokens is None else config.warmup_tokens
-        self.learning_rate = config.learning_rate or learning_rate_rule(self.shape.parameters(False), config.tokens)
+        self.learning_rate = config.learning_rate or learning_rate_rule(
+            self.shape.parameters(False), config.tokens, config.optimiser
+        )
         self.checkpoint_every = config.checkpoint_every or max(1, self.steps // 10)
         self.device = (
             torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

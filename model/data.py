@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 
 import fsspec
@@ -20,9 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BLOCK_TOKENS = 1 << 17
-"""Rows of so much of the stream are met in random order. A web document is longer than a row, so that rows in the order
-of the stream make a small model's batch of one or two documents, and what it has learnt at the end is those."""
+BLOCK_TOKENS = (1 << 17, 1 << 24)
+"""Rows are met in random order within blocks of the stream: an epoch of the scarcest domain, but at least and at most
+so many tokens. A web document is longer than a row: rows in the order of the stream make a small model's batch of one
+or two documents, and a short run's whole training of a few hundred, which differ from seed to seed by more than data
+choices do."""
 
 IGNORE = -100
 """Target of a position that is not scored."""
@@ -240,31 +241,34 @@ class Batch:
     """Which document of the stream each input belongs to: for document masking."""
 
 
-def _hash_order(ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Documents in the order of their hashed ids: arms that share documents meet them in matching order."""
+def _hashes(ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """64 bits of each document's id, another for every seed and epoch."""
     key = hashlib.blake2b(digest_size=8, key=f"{seed}/{epoch}".encode())
     hashes = np.empty(len(ids), np.uint64)
     for i, document in enumerate(ids.tolist()):
         h = key.copy()
         h.update(document)
         hashes[i] = int.from_bytes(h.digest(), "big")
-    return np.argsort(hashes, kind="stable")
+    return hashes
 
 
-@lru_cache(maxsize=4)
-def _shuffled(seed: int, block: int, rows: int) -> np.ndarray:
-    """A permutation of a block's rows; of one row, that row."""
-    return np.random.Generator(np.random.Philox(key=[seed % 2**64, block])).permutation(rows)
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """SplitMix64's finalizer (Steele, Lea and Flood 2014): neighbouring numbers become unrelated ones."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 class Schedule:
-    """The order in which documents are met: concatenated, then chunked, the chunks shuffled within blocks of
-    `block_tokens` (0: not shuffled); nothing is cropped.
+    """The order in which text is met: documents concatenated, then cut into rows, the rows shuffled within blocks of
+    `block_tokens` (default: see `BLOCK_TOKENS`; 0: not shuffled); nothing is cropped.
 
-    Each domain is a queue: its documents in hashed order, shuffled again for every epoch. With shares w, domain d's
-    document that begins after c of the domain's tokens is placed at stream time c / w_d, so after t tokens each domain
-    has had w_d·t of them, to within a document and a block. Without shares all documents form a single queue. Neither
-    depends on the length of the run: a longer run begins with the shorter one.
+    Each domain is a queue: its documents in the order of their hashed ids, another for every epoch. With shares w,
+    domain d's document that begins after c of the domain's tokens is placed at stream time c / w_d, so after t tokens
+    each domain has had w_d·t of them, to within a document and a block. Without shares all documents form a single
+    queue. A row's place in its block is the hash of the document it begins in and of how far in, so that arms that
+    share documents meet the same text in matching order. Nothing depends on the length of the run: a longer run begins
+    with the shorter one.
     """
 
     def __init__(
@@ -274,27 +278,33 @@ class Schedule:
         seed: int,
         mix: str | Mapping[str, float] = "dataset",
         split: str = "train",
-        block_tokens: int = BLOCK_TOKENS,
+        block_tokens: int | None = None,
     ) -> None:
-        self.seed, self.block_tokens = seed, block_tokens
         self.documents = data.split(split)
-        tokens += block_tokens  # the last block is laid out whole, however little of it is met
         self.domains = data.domains
         weights = data.weights(mix)
-        docs, times = [], []
         if weights is None:
             queues = [(np.arange(len(self.documents)), 1.0)]
         else:
             queues = [
                 (np.flatnonzero(self.documents.domain == data.domains.index(d)), w) for d, w in sorted(weights.items())
             ]
-        for members, share in queues:
-            available = int(self.documents.n_tokens[members].sum())
+        held = [int(self.documents.n_tokens[members].sum()) for members, _ in queues]
+        if block_tokens is None:
+            scarcest = min(available / share for available, (_, share) in zip(held, queues, strict=True))
+            block_tokens = int(min(max(scarcest, BLOCK_TOKENS[0]), BLOCK_TOKENS[1]))
+        self.block_tokens = block_tokens
+        tokens += block_tokens  # the last block is laid out whole, however little of it is met
+        docs, hashed, times = [], [], []
+        for available, (members, share) in zip(held, queues, strict=True):
             # One document more than the share needs, so that the stream cannot end early.
             epochs = math.ceil((tokens * share + int(self.documents.n_tokens[members].max()) + 1) / available)
-            order = np.concatenate([members[_hash_order(self.documents.ids[members], seed, e)] for e in range(epochs)])
+            hashes = [_hashes(self.documents.ids[members], seed, e) for e in range(epochs)]
+            orders = [np.argsort(h, kind="stable") for h in hashes]
+            order = np.concatenate([members[o] for o in orders])
             lengths = self.documents.n_tokens[order]
             docs.append(order)
+            hashed.append(np.concatenate([h[o] for h, o in zip(hashes, orders, strict=True)]))
             times.append((np.cumsum(lengths) - lengths) / share)
         merged = np.argsort(np.concatenate(times), kind="stable")
         self.order = np.concatenate(docs)[merged]
@@ -302,7 +312,9 @@ class Schedule:
         self.ends = np.cumsum(lengths)
         keep = int(np.searchsorted(self.ends, tokens + 1)) + 1
         self.order, self.ends = self.order[:keep], self.ends[:keep]
+        self.hashes = np.concatenate(hashed)[merged][:keep]
         self.starts = self.ends - self.documents.n_tokens[self.order]
+        self._rows_of_block: dict[tuple[int, int, int], np.ndarray] = {}
 
     def batch_at(self, step: int, rows: int, length: int, rank: int = 0, world: int = 1) -> Batch:
         """Step `step`: `rows` sequences of `length` tokens; `rank` of `world` gets its contiguous share of rows."""
@@ -316,10 +328,24 @@ class Schedule:
     def _starts_of(self, first: int, count: int, length: int) -> list[int]:
         """Where rows first, …, first + count - 1 begin in the stream."""
         a_block = max(1, self.block_tokens // length)
-        return [
-            (row // a_block * a_block + int(_shuffled(self.seed, row // a_block, a_block)[row % a_block])) * length
-            for row in range(first, first + count)
-        ]
+        return [int(self._block(row // a_block, a_block, length)[row % a_block]) for row in range(first, first + count)]
+
+    def _block(self, block: int, rows: int, length: int) -> np.ndarray:
+        """Where a block's rows begin in the stream, in the order in which they are met; of one row, that row."""
+        key = (block, rows, length)
+        found = self._rows_of_block.get(key)
+        if found is None:
+            found = np.arange(block * rows, (block + 1) * rows) * length
+            if found[-1] >= self.ends[-1]:
+                raise DataError(f"the schedule was laid out for {self.ends[-1]} tokens; block {block} goes beyond them")
+            if rows > 1:
+                place = np.searchsorted(self.ends, found, side="right")
+                part = ((found - self.starts[place]) // length).astype(np.uint64)
+                found = found[np.argsort(_mixed(self.hashes[place] + part), kind="stable")]
+            # Loader threads ask for neighbouring blocks; older ones are not met again. The dict is replaced whole.
+            kept = {k: v for k, v in self._rows_of_block.items() if k[0] >= block - 1}
+            self._rows_of_block = {**kept, key: found}
+        return found
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Tokens [first, first + count) of the stream, as int64, and the place in `order` of the document of each."""
@@ -345,11 +371,19 @@ class Schedule:
         return [self.documents.ids[self.order[p]].decode() for p in np.unique(batch.document)]
 
     def epochs(self, tokens: int) -> dict[str, float]:
-        """Times each domain's tokens have been read after `tokens` tokens of the stream, to within a block."""
-        seen = np.minimum(self.ends, tokens) - np.minimum(self.starts, tokens)
-        had = np.bincount(self.documents.domain[self.order], weights=seen, minlength=len(self.domains))
+        """Times each domain's tokens have been read after `tokens` tokens of the stream; within the last block, whose
+        rows are met in random order, what is expected."""
+        whole = tokens // self.block_tokens * self.block_tokens if self.block_tokens else tokens
+        had = self._had(whole)
+        if whole < tokens:
+            had = had + (self._had(whole + self.block_tokens) - had) * ((tokens - whole) / self.block_tokens)
         held = np.bincount(self.documents.domain, weights=self.documents.n_tokens, minlength=len(self.domains))
         return {d: round(float(had[i] / held[i]), 6) for i, d in enumerate(self.domains) if held[i]}
+
+    def _had(self, tokens: int) -> np.ndarray:
+        """Tokens of each domain among the first `tokens` of the stream."""
+        seen = np.minimum(self.ends, tokens) - np.minimum(self.starts, tokens)
+        return np.bincount(self.documents.domain[self.order], weights=seen, minlength=len(self.domains))
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,19 @@ BETAS = (0.9, 0.95)
 """Brown et al. 2020, appendix B; used by nearly every later model."""
 
 
-def learning_rate_rule(parameters: int, tokens: int) -> float:
-    """Peak AdamW learning rate: 1.79 · N^-0.713 · D^0.307 (the Step Law, Li et al. 2025, arXiv:2503.04715).
+HIGHEST_RATE = {"adamw": 5e-3, "muon": 2e-2}
+"""Where the learning-rate rule is held: below 60M parameters it is extrapolation and grows past what a small model
+bears. The sweeps at 60k and 250k parameters in docs/results.md test both numbers."""
 
-    N: parameters outside the embeddings, D: training tokens. Fitted from 60M to 1B parameters; below that it is
-    extrapolation and grows past what a small model bears, so it is held under 5e-3: in the sweep at 60k and 250k
-    parameters in docs/results.md, 9e-3 and 1e-2 lost to it with every seed. Goes with `batch_rule`.
+
+def learning_rate_rule(parameters: int, tokens: int, optimiser: str = "adamw") -> float:
+    """Peak learning rate: 1.79 · N^-0.713 · D^0.307 (the Step Law, Li et al. 2025, arXiv:2503.04715), at most
+    `HIGHEST_RATE`.
+
+    N: parameters outside the embeddings, D: training tokens. Fitted for AdamW from 60M to 1B parameters; Muon's steps
+    are scaled to AdamW's (see `build`), so that the rule is its rule too. Goes with `batch_rule`.
     """
-    return min(5e-3, 1.79 * parameters**-0.713 * tokens**0.307)
+    return min(HIGHEST_RATE[optimiser], 1.79 * parameters**-0.713 * tokens**0.307)
 
 
 def batch_rule(tokens: int) -> int:

@@ -26,6 +26,7 @@ from model.data import IGNORE
 SIZES: dict[str, tuple[int, int, int, int]] = {
     # name: layers, width, heads, key-value heads; parameters outside the embeddings ≈ 12 · layers · width²
     "60k": (2, 48, 3, 3),
+    "100k": (2, 64, 4, 4),
     "250k": (3, 80, 5, 5),
     "1m": (5, 128, 4, 4),
     "4m": (5, 256, 8, 8),

@@ -1,5 +1,6 @@
 """Batches: a function of data, seed and step; nothing cropped, replayed or skipped; bad shards refused."""
 
+import difflib
 import json
 import shutil
 from pathlib import Path
@@ -57,8 +58,37 @@ def test_rows_are_shuffled_within_blocks_and_each_is_met_once(shards: Path) -> N
 def test_a_batch_holds_rows_of_many_long_documents(tmp_path: Path) -> None:
     rows = {"train": {"a": [(f"{i:032x}", f"word{i} " * 400) for i in range(60)]}}
     data = TokenDataset(write_shards(tmp_path / "long", rows))
-    assert len(Schedule(data, 40_000, 0).document_ids(0, 16, 64)) > 12
+    assert len(Schedule(data, 40_000, 0).document_ids(0, 16, 64)) >= 12
     assert len(Schedule(data, 40_000, 0, block_tokens=0).document_ids(0, 16, 64)) < 6
+
+
+def test_a_run_within_an_epoch_meets_no_text_twice_and_the_epoch_is_met_whole(tmp_path: Path) -> None:
+    rows = {"train": {"a": [(f"{i:032x}", f"word{i} " * 200) for i in range(300)]}}
+    data = TokenDataset(write_shards(tmp_path / "long", rows))
+    tokens = len(data.split("train").tokens)
+    assert tokens > 1 << 17, "the block is an epoch"
+    schedule = Schedule(data, tokens, 0)
+    first = sorted(start for step in range(tokens // 64 // 8) for start in schedule._starts_of(step * 8, 8, 64))
+    assert first == [row * 64 for row in range(len(first))]
+
+
+def test_arms_that_share_documents_meet_their_text_in_matching_order(tmp_path: Path) -> None:
+    documents = [(f"{i:032x}", f"word{i} " * 200) for i in range(400)]
+    one = TokenDataset(write_shards(tmp_path / "one", {"train": {"a": documents[:300]}}))
+    two = TokenDataset(write_shards(tmp_path / "two", {"train": {"a": documents}}))
+    met = []
+    for data, rows in ((one, 600), (two, 800)):
+        order: list[str] = []
+        schedule = Schedule(data, 200_000, seed=1)
+        for row in range(rows):
+            name = schedule.document_ids(row, 1, 64)[0]
+            if name < f"{300:032x}":
+                order.append(name)
+        met.append(order)
+    # Rows near a document's end begin in the same document in one arm and in its neighbour in the other.
+    common = difflib.SequenceMatcher(None, met[0], met[1], autojunk=False)
+    matched = sum(block.size for block in common.get_matching_blocks())
+    assert matched > 0.8 * min(map(len, met))
 
 
 def test_batches_do_not_depend_on_world_size_workers_or_resume(shards: Path) -> None:
