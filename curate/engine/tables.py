@@ -12,6 +12,12 @@ from curate.engine.store import FileEntry, HashingFile, Store
 
 BUFFER_BYTES = 1 << 18
 
+SMALL_FILE_BYTES = 4 << 20
+SMALL_COLUMN_BYTES = 1 << 16
+"""A shard of a small input leaves a file for every stage, of a few rows in a score of columns. A zstd context for each
+column and a page index then cost more than all else of the file, and save next to nothing: in files below the first
+size columns below the second are compressed by lz4, and there is no index."""
+
 
 class TableWriter:
     """Writes one Parquet file below a store, created at the first batch; no batch, no file.
@@ -43,24 +49,27 @@ class TableWriter:
         if self.group_bytes is None or self._pending_bytes >= self.group_bytes:
             self._flush()
 
-    def _start(self) -> pq.ParquetWriter:
+    def _start(self, only: pa.Table | None = None) -> pq.ParquetWriter:
+        """The writer; `only`: all that there will be in the file."""
         if self._writer is None:
+            small = only is not None and only.nbytes < SMALL_FILE_BYTES
+            codec: str | dict[str, str] = _codecs(only) if only is not None and small else "zstd"
             self._file = self._context.__enter__()
             # Parquet writes a hundred small pieces for every file; each would be a call of Python.
             self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, mode="w"), BUFFER_BYTES)
-            self._writer = pq.ParquetWriter(self._sink, self.schema, compression="zstd", write_page_index=True)
+            self._writer = pq.ParquetWriter(self._sink, self.schema, compression=codec, write_page_index=not small)
         return self._writer
 
-    def _flush(self) -> None:
+    def _flush(self, last: bool = False) -> None:
         if self._pending:
             table = pa.Table.from_batches(self._pending, schema=self.schema)
-            self._start().write_table(table, row_group_size=table.num_rows)
+            self._start(table if last else None).write_table(table, row_group_size=table.num_rows)
             self._pending, self._pending_bytes = [], 0
 
     def close(self, keep_empty: bool = False) -> FileEntry | None:
         """Ends the file and commits it. Without rows there is a file only if `keep_empty` asks for one and a
         schema is known."""
-        self._flush()
+        self._flush(last=True)
         if self._writer is None:
             if not keep_empty or self.schema is None:
                 return None
@@ -77,6 +86,28 @@ class TableWriter:
             error = RuntimeError("abandoned")
             with suppress(RuntimeError):
                 self._context.__exit__(type(error), error, None)
+
+
+def _codecs(table: pa.Table) -> dict[str, str]:
+    """Parquet's name of each leaf column → its compression."""
+    return {
+        leaf: "zstd" if table.column(field.name).nbytes > SMALL_COLUMN_BYTES else "lz4"
+        for field in table.schema
+        for leaf in _leaves(field.name, field.type)
+    }
+
+
+def _leaves(name: str, kind: pa.DataType) -> Iterator[str]:
+    if pa.types.is_struct(kind):
+        for at in range(kind.num_fields):
+            yield from _leaves(f"{name}.{kind.field(at).name}", kind.field(at).type)
+    elif pa.types.is_map(kind):
+        yield from _leaves(f"{name}.key_value.key", kind.key_type)
+        yield from _leaves(f"{name}.key_value.value", kind.item_type)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _leaves(f"{name}.list.element", kind.value_type)
+    else:
+        yield name
 
 
 def read_batches(
