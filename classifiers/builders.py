@@ -103,8 +103,9 @@ def _example(page: dict[str, Any], label: str) -> Example:
 
 
 def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
-    """Positives: pages of sites that Wikipedia's editors trust or cite, other than search pages, listings and errors of
-    theirs. Negatives: the other pages. Wikipedia's own text is no positive: what it cites is."""
+    """Positives: pages (of the crawl and of WCXB) of sites that Wikipedia's editors trust or cite, other than search
+    pages, listings and errors of theirs. Negatives: the other pages. Wikipedia's own text is no positive: what it
+    cites is."""
     good, _ = reliable_sites(data)
     no_reference = {"serp", "error", "soft404", "listing", "spam", "adult"}
     examples = []
@@ -115,6 +116,12 @@ def wikipedia_reference(data: Path, cache: Path) -> list[Example]:
         cited = home in good and page["label"] not in no_reference
         if cited or home not in good:
             examples.append(_example(page, "cited" if cited else "other"))
+    for each in wcxb_pages(data):
+        home, kind = site(each["url"]), each["page_type"]
+        cited = home in good and kind not in ("listing", "collection")
+        if home not in NO_SITES and len(each["text"]) >= MIN_CHARACTERS and (cited or home not in good):
+            label = "cited" if cited else "other"
+            examples.append(Example(each["text"], label, home, "wcxb", kind, "en", url=each["url"]))
     return _by_language(examples)
 
 

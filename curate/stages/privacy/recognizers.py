@@ -69,10 +69,14 @@ class PatternRecognizers:
     def __init__(self, recognizers: Sequence[Any]) -> None:
         self.recognizers = list(recognizers)
         self.context = [[word.lower() for word in recognizer.context or ()] for recognizer in recognizers]
+        self._patterns = [_compiled(recognizer) for recognizer in recognizers]
 
     def find(self, text: str, before: Sequence[str]) -> list[Finding]:
         found: list[Finding] = []
-        for recognizer, context in zip(self.recognizers, self.context, strict=True):
+        for recognizer, context, patterns in zip(self.recognizers, self.context, self._patterns, strict=True):
+            # Most patterns of most countries are not there; the library spends more on each than on looking for it.
+            if patterns is not None and not any(pattern.search(text) for pattern in patterns):
+                continue
             results = recognizer.analyze(text, recognizer.supported_entities)
             boost = bool(results) and has_context(before, context)
             for result in results:
@@ -81,6 +85,14 @@ class PatternRecognizers:
                     score = min(1.0, max(score + CONTEXT_BOOST, CONTEXT_MIN_SCORE))
                 found.append((result.entity_type, result.start, result.end, score))
         return found
+
+
+def _compiled(recognizer: Any) -> list[Any] | None:
+    """The patterns without one of which a recognizer finds nothing; None if it looks by other means, too."""
+    if type(recognizer).analyze.__qualname__ != "PatternRecognizer.analyze":
+        return None
+    recognizer.analyze("", recognizer.supported_entities)  # compiles them
+    return [pattern.compiled_regex for pattern in recognizer.patterns]
 
 
 class PhoneNumbers:

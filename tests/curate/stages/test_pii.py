@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.kernels import pii_scan
 from curate.stage import Shared
 from curate.stages.privacy import presidio
 from curate.stages.privacy.detector import Detector
@@ -201,6 +202,42 @@ def test_a_line_of_fifty_megabytes_takes_seconds(detector: Detector, text: str) 
     start = time.process_time()
     assert detector.find(pa.array([text])) == [[]]
     assert time.process_time() - start < 20
+
+
+ALL_COUNTRIES = tuple("au ca de es fi in it kr ng ph pl se sg th tr uk us za".split())
+
+
+@pytest.fixture(scope="module")
+def of_all_countries() -> Detector:
+    return Detector(countries=ALL_COUNTRIES)
+
+
+@pytest.mark.parametrize("unit", ["1 ", "1-", "1a ", "AB12 ", "1"])
+def test_runs_of_short_groups_take_linear_time_with_the_ids_of_every_country(
+    of_all_countries: Detector, unit: str
+) -> None:
+    def seconds(size: int) -> float:
+        start = time.process_time()
+        of_all_countries.find(pa.array([(unit * size)[:size]]))
+        return time.process_time() - start
+
+    seconds(1_000)  # compiles
+    short, long = seconds(8_000), seconds(64_000)
+    assert long < 24 * short + 0.5 and long < 20
+
+
+def test_looking_for_the_patterns_first_leaves_out_no_national_id(of_all_countries: Detector) -> None:
+    recognizers = of_all_countries._by_kind[pii_scan.IDENTIFIER]
+    ids = ["536-22-8145", "QQ 12 34 56 C", "943 476 5919", "12345678Z", "DE123456789", "2234 5678 9012", "44051401359"]
+    ids += ["S1234567D", "51 824 753 556", "1 2 3 4 5 6 7 8 9 0 3", "131052-308T", "8001015009087", "10000000146", "x"]
+    for text in ids:
+        straight = [
+            (each.entity_type, each.start, each.end)
+            for recognizer in recognizers.recognizers
+            for each in recognizer.analyze(text, recognizer.supported_entities)
+        ]
+        assert [finding[:3] for finding in recognizers.find(text, ())] == straight
+    assert sum(bool(recognizers.find(text, ())) for text in ids) >= 10
 
 
 def test_nothing_found_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
