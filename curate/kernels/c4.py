@@ -6,7 +6,7 @@ are compared without ASCII case. What stays is written to a buffer of the caller
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from curate.kernels import characters as c
 from curate.kernels.compiled import kernel
 from curate.kernels.english import SpecialWords
-from curate.kernels.lines import line_end
-from curate.kernels.repetition import stripped
+from curate.kernels.lines import BREAKS, CURLY, SQUARE, eights, line_end, stripped
 from curate.kernels.utf8 import decode
 from curate.kernels.words import AFTER_GAP, ENDS_SENTENCE, IS_PUNCTUATION, find_words
 
@@ -55,34 +54,34 @@ def c4_lines(
     data: NDArray[np.uint8],
     text_start: NDArray[np.int64],
     text_stop: NDArray[np.int64],
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
-    start: NDArray[np.int64],
-    flags: NDArray[np.uint8],
+    words: tuple[NDArray[Any], ...],
+    lines: tuple[NDArray[Any], ...],
     rules: C4Rules,
     classes: NDArray[np.uint32],
     special: SpecialWords,
 ) -> C4Lines:
-    """Applies the rules to each document. The arrays are those of curate.stages.words.Words."""
-    n = len(first)
+    """Applies the rules to each document. `words` are first, last, start and flags of curate.stages.words.Words;
+    `lines` are first, last, start, stop, visible_start, visible_stop and flags of curate.stages.lines.Lines."""
+    n = len(text_start)
     counts = np.zeros((n, len(COUNTS)), dtype=np.int64)
     bounds = np.zeros((2, n), dtype=np.int64)
     size = int((text_stop - text_start).sum())
-    out = np.empty(size, dtype=np.uint8)
+    out = np.empty(size + 16, dtype=np.uint8)
     # Lines that lose a citation are tokenized anew: "word[1]." and "word." have different words.
-    cited = np.empty(size, dtype=np.uint8)
-    brackets = int(np.count_nonzero(data == ord("["))) if rules.remove_citations else 0
+    square = rules.remove_citations and bool(np.any(lines[-1] & SQUARE))
+    cited = np.empty(size if square else 0, dtype=np.uint8)
+    brackets = int(np.count_nonzero(data[text_start[0] : text_stop[-1]] == ord("["))) if square else 0
     cited_stop, cited_in = np.zeros(brackets + 1, dtype=np.int64), np.zeros(brackets, dtype=np.int64)
     switches = np.array(rules, dtype=np.int64)
     n_cited = _lines(
-        data, text_start, text_stop, first, last, start, flags, switches, _PATTERNS, _PATTERN_STOPS, classes,
-        counts, out, bounds[0], bounds[1], cited, cited_stop, cited_in,
+        data, eights(data), text_stop, *words, *lines, switches, _PATTERNS, _PATTERN_STOPS, _LEADS, classes,
+        counts, out, eights(out), bounds[0], bounds[1], cited, cited_stop, cited_in,
     )  # fmt: skip
     if n_cited:
         cited.setflags(write=False)
-        words = find_words(cited, cited_stop[: n_cited + 1], classes, special)
+        found = find_words(cited, cited_stop[: n_cited + 1], classes, special)
         for line in range(n_cited):
-            sentences = _sentences(words.flags, words.first[line], words.first[line + 1])
+            sentences = _sentences(found.flags, found.first[line], found.first[line + 1])
             counts[cited_in[line], 7] += sentences
     return C4Lines(counts, out, bounds[0], bounds[1])
 
@@ -90,6 +89,11 @@ def c4_lines(
 _TEXTS = [text.encode() for text in ("lorem ipsum", "javascript", *POLICY)]
 _PATTERNS = np.frombuffer(b"".join(_TEXTS), dtype=np.uint8)
 _PATTERN_STOPS = np.cumsum([0, *map(len, _TEXTS)], dtype=np.int64)
+_LEADS = np.zeros((2, 256), dtype=np.uint8)
+"""Bit k of _LEADS[i, byte]: the first (i = 0) or second (i = 1) letter of pattern k is the byte, in either case."""
+for _bit, _text in enumerate(_TEXTS):
+    for _place in (0, 1):
+        _LEADS[_place, [_text[_place], _text[_place] - 32]] |= 1 << _bit
 _EDIT = np.frombuffer(b"[edit]", dtype=np.uint8)
 _CITATION_NEEDED = np.frombuffer(b"[citation needed]", dtype=np.uint8)
 _LOREM, _JAVASCRIPT, _POLICY = 1, 2, 4
@@ -97,65 +101,86 @@ _LOREM, _JAVASCRIPT, _POLICY = 1, 2, 4
 
 @kernel
 def _lines(  # type: ignore[no-untyped-def]
-    data, text_start, text_stop, first, last, start, flags, rules, patterns, pattern_stops, classes,
-    counts, out, out_start, out_stop, cited, cited_stop, cited_in,
+    data, eight, text_stop, first, last, start, flags,
+    line_first, line_last, line_start, line_stop, visible_start, visible_stop, line_flags,
+    rules, patterns, pattern_stops, leads, classes,
+    counts, out, out_eight, out_start, out_stop, cited, cited_stop, cited_in,
 ):  # fmt: skip
     written, n_cited = 0, 0
     for document in range(len(first)):
         row = counts[document]
         out_start[document] = written
         word = first[document]
-        position, stop = text_start[document], text_stop[document]
-        while position < stop:
-            end, following = line_end(data, position, stop, classes)
-            a, b = stripped(data, position, end, classes)
-            while word < last[document] and start[word] < a:
-                word += 1
-            word_end = word
-            while word_end < last[document] and start[word_end] < b:
-                word_end += 1
-            row[0] += 1
-            # The line goes to `out` at once, and is taken back if a rule removes it.
-            begin = written
-            if row[1] > 0:
-                out[written] = 10
-                written += 1
-            line_start = written
-            written, citations = _without_citations(data, a, b, out, written, rules[3])
-            reason = _judge(data, a, b, out, line_start, written, rules, patterns, pattern_stops, classes)
-            if reason:
-                written = begin
-                if reason < 8:
-                    row[reason] += 1
-                elif row[8] == 0:
-                    row[8] = reason - 7
-            else:
+        for line in range(line_first[document], line_last[document]):
+            marks = line_flags[line]
+            position, end = line_start[line], min(line_stop[line] + 1, text_stop[document])
+            while position < end and not row[8]:
+                a, b, following = visible_start[line], visible_stop[line], end
+                if marks & BREAKS:
+                    broken, following = line_end(data, position, end, classes)
+                    a, b = stripped(data, position, broken, classes)
+                position = following
+                row[0] += 1
+                # The line goes to `out` at once, and is taken back if a rule removes it.
+                begin = written
+                if row[1] > 0:
+                    out[written] = 10
+                    written += 1
+                begins = written
+                citations = 0
+                if marks & SQUARE and rules[3]:
+                    written, citations = _without_citations(data, a, b, out, written)
+                else:
+                    written = _copy(data, eight, a, b, out, out_eight, written)
+                reason = _judge(data, a, b, out, begins, written, marks, rules, patterns, pattern_stops, leads, classes)
+                if reason:
+                    written = begin
+                    if reason < 8:
+                        row[reason] += 1
+                    else:
+                        row[8] = reason - 7
+                    continue
                 row[1] += 1
                 if citations:
                     base = cited_stop[n_cited]
-                    for index in range(written - line_start):
-                        cited[base + index] = out[line_start + index]
+                    for index in range(written - begins):
+                        cited[base + index] = out[begins + index]
                     n_cited += 1
-                    cited_stop[n_cited] = base + written - line_start
+                    cited_stop[n_cited] = base + written - begins
                     cited_in[n_cited - 1] = document
-                else:
-                    row[7] += _sentences(flags, word, word_end)
-            word = word_end
-            position = following
-            if row[8]:
-                break
+                    continue
+                while word < last[document] and start[word] < a:
+                    word += 1
+                first_word = word
+                while word < last[document] and start[word] < b:
+                    word += 1
+                row[7] += _sentences(flags, first_word, word)
         out_start[document], out_stop[document] = stripped(out, out_start[document], written, classes)
     return n_cited
 
 
 @kernel
-def _without_citations(data, a, b, out, written, remove):  # type: ignore[no-untyped-def]
+def _copy(data, eight, a, b, out, out_eight, written):  # type: ignore[no-untyped-def]
+    """Copies data[a:b], eight bytes at a time; answers where the copy ends."""
+    while a + 8 <= b:
+        out_eight[written] = eight[a]
+        written += 8
+        a += 8
+    while a < b:
+        out[written] = data[a]
+        written += 1
+        a += 1
+    return written
+
+
+@kernel
+def _without_citations(data, a, b, out, written):  # type: ignore[no-untyped-def]
     """Copies data[a:b] without [12], [], [edit] and [citation needed]; answers where the copy ends, and how many
     citations went."""
     citations = 0
     position = a
     while position < b:
-        if remove and data[position] == 91:
+        if data[position] == 91:
             end = _citation_end(data, position, b)
             if end:
                 citations += 1
@@ -192,11 +217,10 @@ def _starts_with(data, position, stop, text):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _judge(data, a, b, out, start, stop, rules, patterns, pattern_stops, classes):  # type: ignore[no-untyped-def]
+def _judge(data, a, b, out, start, stop, marks, rules, patterns, pattern_stops, leads, classes):  # type: ignore[no-untyped-def]
     """0 if the line stays; else the column of COUNTS that says why not, or 8 or 9 for "lorem ipsum" and a curly
     bracket. The words are those of the line data[a:b]; the rest is judged without citations, out[start:stop]."""
-    words, longest = _words_of_line(data, a, b, classes)
-    if rules[0] and longest > rules[0]:
+    if rules[0] and b - a > rules[0] and _longest_word(data, a, b, classes) > rules[0]:
         return 2
     if rules[2]:
         ending = out[stop - 1] if stop > start else np.uint8(0)
@@ -204,14 +228,14 @@ def _judge(data, a, b, out, start, stop, rules, patterns, pattern_stops, classes
         dots = ending == 46 and stop - start >= 3 and out[stop - 2] == 46 and out[stop - 3] == 46
         if not terminal or dots:
             return 3
-    if words < rules[1]:
+    if _fewer_words(data, a, b, rules[1], classes):
         return 4
-    found, curly = _phrases(out, start, stop, patterns, pattern_stops)
+    found = _phrases(out, start, stop, patterns, pattern_stops, leads)
     if rules[6] and found & _LOREM:
         return 8
     if rules[4] and found & _JAVASCRIPT:
         return 5
-    if rules[7] and curly:
+    if rules[7] and marks & CURLY and _has_curly(out, start, stop):
         return 9
     if rules[5] and found & _POLICY:
         return 6
@@ -219,40 +243,55 @@ def _judge(data, a, b, out, start, stop, rules, patterns, pattern_stops, classes
 
 
 @kernel
-def _words_of_line(data, a, b, classes):  # type: ignore[no-untyped-def]
-    """Runs without whitespace (str.split), and the characters of the longest."""
-    words, longest, length = 0, 0, 0
+def _longest_word(data, a, b, classes):  # type: ignore[no-untyped-def]
+    """Characters of the longest run without whitespace (str.split)."""
+    longest, length = 0, 0
     position = a
     while position < b:
         point, size = decode(data, position, b)
-        if classes[point] & c.SPACE:
-            length = 0
-        else:
-            words += length == 0
-            length += 1
-            longest = max(longest, length)
+        length = 0 if classes[point] & c.SPACE else length + 1
+        longest = max(longest, length)
         position += size
-    return words, longest
+    return longest
 
 
 @kernel
-def _phrases(data, start, stop, patterns, pattern_stops):  # type: ignore[no-untyped-def]
-    """Which phrases occur, and whether a curly bracket does."""
+def _fewer_words(data, a, b, least, classes):  # type: ignore[no-untyped-def]
+    """Whether there are fewer runs without whitespace (str.split); reads no further than to the last that counts."""
+    words = 0
+    inside = False
+    position = a
+    while position < b and words < least:
+        point, size = decode(data, position, b)
+        space = classes[point] & c.SPACE != 0
+        words += not space and not inside
+        inside = not space
+        position += size
+    return words < least
+
+
+@kernel
+def _has_curly(data, start, stop):  # type: ignore[no-untyped-def]
+    for position in range(start, stop):  # noqa: SIM110 (numba has no generators here)
+        if data[position] == 123:
+            return True
+    return False
+
+
+@kernel
+def _phrases(data, start, stop, patterns, pattern_stops, leads):  # type: ignore[no-untyped-def]
+    """Which phrases occur."""
     found = 0
-    curly = False
-    for position in range(start, stop):
-        byte = data[position]
-        if byte == 123:
-            curly = True
-        byte |= 32
-        if byte != 108 and byte != 106 and byte != 116 and byte != 112 and byte != 99 and byte != 117:  # l j t p c u
+    for position in range(start, stop - 1):
+        likely = leads[0, data[position]] & leads[1, data[position + 1]]
+        if not likely:
             continue
         for pattern in range(len(pattern_stops) - 1):
             base = pattern_stops[pattern]
             length = pattern_stops[pattern + 1] - base
-            if position + length > stop:
+            if not likely >> pattern & 1 or position + length > stop:
                 continue
-            at = 0
+            at = 2
             while at < length:
                 letter = data[position + at]
                 if 65 <= letter <= 90:
@@ -262,7 +301,7 @@ def _phrases(data, start, stop, patterns, pattern_stops):  # type: ignore[no-unt
                 at += 1
             if at == length:
                 found |= _LOREM if pattern == 0 else (_JAVASCRIPT if pattern == 1 else _POLICY)
-    return found, curly
+    return found
 
 
 @kernel

@@ -101,6 +101,13 @@ class SpecialWords(NamedTuple):
     """Where the rules alone would cut the word: bit k for a cut before character k; 0 where they would not."""
     units: NDArray[np.uint64]
     """Hashes of units of measure, which are split off after a digit."""
+    shapes: NDArray[np.uint16]
+    """uint16[3, 256], what most words are told by that they are not special, before any hash. Bit k of
+    shapes[BEGINS, byte] and of shapes[ENDS, byte]: a special word of k characters begins, or ends, with the byte. Bit
+    k of shapes[JOINS, byte]: the rules alone would cut one first before character k, which begins with the byte."""
+
+
+BEGINS, ENDS, JOINS = 0, 1, 2
 
 
 _UNITS = """
@@ -116,13 +123,21 @@ def special_tables(words: dict[str, tuple[str, ...]], cuts: dict[str, int]) -> S
     """The tables of these words; `cuts` by word (see SpecialWords)."""
     keys, units = (np.zeros(TABLE_SIZE, dtype=np.uint64) for _ in range(2))
     splits, cut_bits = (np.zeros(TABLE_SIZE, dtype=np.uint32) for _ in range(2))
+    shapes = np.zeros((3, 256), dtype=np.uint16)
     for word, parts in words.items():
         slot = _insert(keys, word)
         splits[slot] = sum(len(part) << (8 * index) for index, part in enumerate(parts))
-        cut_bits[slot] = cuts.get(word, 0)
+        cut = cuts.get(word, 0)
+        cut_bits[slot] = cut
+        spelled = word.encode()
+        shapes[BEGINS, spelled[0]] |= 1 << len(word)
+        shapes[ENDS, spelled[-1]] |= 1 << len(word)
+        if cut:
+            before = (cut & -cut).bit_length() - 1  # characters before the first cut
+            shapes[JOINS, word[before].encode()[0]] |= 1 << before
     for unit in _UNITS:
         _insert(units, unit)
-    return SpecialWords(keys, splits, cut_bits, units)
+    return SpecialWords(keys, splits, cut_bits, units, shapes)
 
 
 def _insert(keys: NDArray[np.uint64], word: str) -> int:

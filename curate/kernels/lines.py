@@ -1,75 +1,179 @@
-"""What the lines and words of a text look like: the counts behind Gopher's and FineWeb's quality rules."""
+"""The lines of UTF-8 texts: bounds, characters, hashes and what is in them, found once for all filters that count them.
+
+A line is what stands between newlines. It is read eight bytes at a time: which characters it may have is worked out
+on all eight at once (https://graphics.stanford.edu/~seander/bithacks.html, "a zero byte in a word"), so that a later
+look at single bytes is needed only for the few lines that have something to see.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.kernels import characters as c
 from curate.kernels.compiled import kernel
-from curate.kernels.hashing import FNV_OFFSET, finish, step
-from curate.kernels.repetition import clear, insert, slots_for, table_size
-from curate.kernels.utf8 import decode
-from curate.kernels.words import HAS_LETTER, NON_SYMBOL
+from curate.kernels.hashing import finish
+from curate.kernels.utf8 import decode, decode_last
 
-GOPHER = (
-    "all_words", "words", "word_characters", "alphabetic_words", "stop_words",
-    "hashes", "ellipses", "lines", "bullet_lines", "ellipsis_lines",
-)  # fmt: skip
-"""Columns of `gopher_counts`. `words` are those that are more than punctuation; `stop_words` counts different
-ones; `lines` are str.splitlines'."""
-
-FINEWEB = ("lines", "punctuated_lines", "short_lines", "repeated_characters", "characters", "newlines")
-"""Columns of `fineweb_counts`. `lines` are those between newlines that are not blank; `characters` leaves out
-newlines; `repeated_characters` are those of lines seen before."""
+BREAKS = 1  # may have a line break of another kind (str.splitlines) before its end
+TERMINAL = 2  # its last character is a sentence-final mark
+SQUARE = 4  # has a [
+CURLY = 8  # has a {
+HASH = 16  # has a #
+DOTS = 32  # has two full stops side by side
+WIDE = 64  # has bytes that are no ASCII
 
 
-def gopher_counts(
-    data: NDArray[np.uint8],
-    text_start: NDArray[np.int64],
-    text_stop: NDArray[np.int64],
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
-    characters: NDArray[np.int32],
-    hashes: NDArray[np.uint64],
-    flags: NDArray[np.uint8],
-    stop_words: NDArray[np.uint64],
-    classes: NDArray[np.uint32],
-) -> NDArray[np.int64]:
-    """int64[documents, len(GOPHER)]. `stop_words` are hashes, different ones."""
-    counts = np.zeros((len(first), len(GOPHER)), dtype=np.int64)
-    size = table_size(len(stop_words))
-    keys = np.zeros(size, dtype=np.uint64)
-    seen_in = np.full(size, -1, dtype=np.int64)
-    _gopher_words(first, last, characters, hashes, flags, stop_words, keys, seen_in, counts)
-    _gopher_lines(data, text_start, text_stop, classes, counts)
-    return counts
+class LineArrays(NamedTuple):
+    """Lines of a batch in the order of the text; document d has the lines first[d] up to first[d + 1], at least one."""
+
+    first: NDArray[np.int64]
+    start: NDArray[np.int64]
+    """Byte position in the data."""
+    stop: NDArray[np.int64]
+    """That of the newline behind it, or of the text's end."""
+    visible_start: NDArray[np.int64]
+    """The same without the whitespace around it; both are `start` where there is nothing else."""
+    visible_stop: NDArray[np.int64]
+    characters: NDArray[np.int32]
+    hashes: NDArray[np.uint64]
+    """Of its bytes, for comparisons within a batch."""
+    flags: NDArray[np.uint8]
+
+
+def find_lines(data: NDArray[np.uint8], offsets: NDArray[np.int64], classes: NDArray[np.uint32]) -> LineArrays:
+    """The lines of the documents data[offsets[d]:offsets[d + 1]].
+
+    Shapes: data uint8[bytes], offsets int64[documents + 1], classes uint32[0x110000] (characters.character_classes).
+    """
+    newlines = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("\n")) + offsets[0]
+    first = np.arange(len(offsets), dtype=np.int64) + np.searchsorted(newlines, offsets)
+    n = int(first[-1])
+    places = np.empty((4, n), dtype=np.int64)
+    lines = LineArrays(
+        first, places[0], places[1], places[2], places[3],
+        np.empty(n, dtype=np.int32), np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint8),
+    )  # fmt: skip
+    _find_lines(data, eights(data), offsets, newlines, classes, *lines)
+    return lines
+
+
+def eights(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Eight bytes of the data from each place on, as one little-endian number; less than the last seven places have
+    none. Without a copy, unless the data is so short that it must be padded."""
+    if len(data) < 9:  # two numbers at least: an array of one counts as contiguous, which is another type for numba
+        padded = np.zeros(16, dtype=np.uint8)
+        padded[: len(data)] = data
+        padded.setflags(write=False)
+        data = padded
+    return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data.data, strides=(1,))
 
 
 @kernel
-def _gopher_words(first, last, characters, hashes, flags, stop_words, keys, seen_in, counts):  # type: ignore[no-untyped-def]
-    size = len(keys)
-    for index in range(len(stop_words)):
-        insert(keys, size, stop_words[index])
-    mask = size - 1
-    for document in range(len(first)):
-        row = counts[document]
-        for word in range(first[document], last[document]):
-            row[0] += 1
-            if flags[word] & NON_SYMBOL:
-                row[1] += 1
-                row[2] += characters[word]
-            if flags[word] & HAS_LETTER:
-                row[3] += 1
-            key = hashes[word]
-            slot = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(mask))
-            while keys[slot] != np.uint64(0):
-                if keys[slot] == key:
-                    if seen_in[slot] != document:
-                        seen_in[slot] = document
-                        row[4] += 1
-                    break
-                slot = (slot + 1) & mask
+def _find_lines(  # type: ignore[no-untyped-def]
+    data, eight, offsets, newlines, classes,
+    first, start, stop, visible_start, visible_stop, characters, hashes, flags,
+):  # fmt: skip
+    for document in range(len(offsets) - 1):
+        position = offsets[document]
+        for line in range(first[document], first[document + 1]):
+            end = newlines[line - document] if line + 1 < first[document + 1] else offsets[document + 1]
+            a, b = stripped(data, position, end, classes)
+            start[line], stop[line], visible_start[line], visible_stop[line] = position, end, a, b
+            hashes[line], characters[line], found = span_hash(data, eight, position, end)
+            if found & BREAKS and not _breaks(data, position, end, classes):
+                found &= ~BREAKS
+            if a < b:
+                point, _ = decode_last(data, position, end)
+                if classes[point] & c.TERMINAL:
+                    found |= TERMINAL
+            flags[line] = found
+            position = end + 1
+
+
+_LOW = np.uint64(0x0101010101010101)
+_HIGH = np.uint64(0x8080808080808080)
+_REST = np.uint64(0x7F7F7F7F7F7F7F7F)
+_SPACES = np.uint64(0x2020202020202020)
+_SQUARES = np.uint64(0x5B5B5B5B5B5B5B5B)
+_CURLIES = np.uint64(0x7B7B7B7B7B7B7B7B)
+_HASHES = np.uint64(0x2323232323232323)
+_STOPS = np.uint64(0x2E2E2E2E2E2E2E2E)
+_NEXT_LINES = np.uint64(0x8585858585858585)
+_SEPARATORS = np.uint64(0xA8A8A8A8A8A8A8A8)
+_EVEN = np.uint64(0xFEFEFEFEFEFEFEFE)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_SEED = np.uint64(0x243F6A8885A308D3)
+_1, _7, _8, _32, _56 = (np.uint64(bits) for bits in (1, 7, 8, 32, 56))
+
+
+@kernel
+def mixed(value, part):  # type: ignore[no-untyped-def]
+    """A hash with 64 bits more in it; one-to-one in each of the two. End with `finish`."""
+    value = (value ^ part) * _FACTOR
+    return value ^ (value >> _32)
+
+
+@kernel
+def _zeros(eight_bytes):  # type: ignore[no-untyped-def]
+    """The high bit of each byte that is zero."""
+    return ~(((eight_bytes & _REST) + _REST) | eight_bytes | _REST)
+
+
+@kernel
+def span_hash(data, eight, start, stop):  # type: ignore[no-untyped-def]
+    """The hash of data[start:stop], its characters, and flags; BREAKS only says that it may be so."""
+    value = _SEED
+    wide, control, square, curly, sharp = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+    pairs, before, eighty, continuing = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+    position = start
+    while position < stop:
+        left = stop - position
+        if position < len(eight):
+            part = eight[position]
+            if left < 8:  # what lies behind the end counts as spaces
+                behind = ~np.uint64(0) << np.uint64(8 * left)
+                part = (part & ~behind) | (_SPACES & behind)
+        else:
+            part = _SPACES
+            for index in range(min(left, 8)):
+                shift = np.uint64(8 * index)
+                part ^= (np.uint64(data[position + index]) ^ np.uint64(32)) << shift
+        value = mixed(value, part)
+        if part & _HIGH:  # U+0085 ends in 85; U+2028 and U+2029 end in 80 A8 and 80 A9
+            wide = _HIGH
+            control |= ((part ^ _NEXT_LINES) - _LOW) & ~(part ^ _NEXT_LINES)
+            ends = _zeros((part & _EVEN) ^ _SEPARATORS)
+            eighties = _zeros(part ^ _HIGH)
+            control |= ((eighties & (ends >> _8)) | (eighty & ends)) & _HIGH
+            eighty = eighties >> _56
+            continuing += (((part & ~(part << _1)) & _HIGH) >> _7) * _LOW >> _56
+        control |= (part - _SPACES) & ~part
+        square |= ((part ^ _SQUARES) - _LOW) & ~(part ^ _SQUARES)
+        curly |= ((part ^ _CURLIES) - _LOW) & ~(part ^ _CURLIES)
+        sharp |= ((part ^ _HASHES) - _LOW) & ~(part ^ _HASHES)
+        stops = _zeros(part ^ _STOPS)
+        pairs |= stops & ((stops >> _8) | before)
+        before = stops >> _56
+        position += 8
+    flags = (
+        (BREAKS if control & _HIGH else 0)
+        | (SQUARE if square & _HIGH else 0)
+        | (CURLY if curly & _HIGH else 0)
+        | (HASH if sharp & _HIGH else 0)
+        | (DOTS if pairs else 0)
+        | (WIDE if wide else 0)
+    )
+    return finish(mixed(value, np.uint64(stop - start))), stop - start - np.int64(continuing), flags
+
+
+@kernel
+def _breaks(data, position, stop, classes):  # type: ignore[no-untyped-def]
+    """Whether a line has another line break, but for a carriage return at its end."""
+    end, _ = line_end(data, position, stop, classes)
+    return end < stop and not (end == stop - 1 and data[end] == 13)
 
 
 @kernel
@@ -91,109 +195,18 @@ def line_end(data, position, stop, classes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _gopher_lines(data, text_start, text_stop, classes, counts):  # type: ignore[no-untyped-def]
-    for document in range(len(text_start)):
-        row = counts[document]
-        start, stop = text_start[document], text_stop[document]
-        dots = 0
-        for index in range(start, stop):
-            byte = data[index]
-            row[5] += byte == 35
-            dots = dots + 1 if byte == 46 else 0
-            if dots == 3:
-                row[6] += 1
-                dots = 0
-            row[6] += byte == 0xA6 and index >= start + 2 and data[index - 1] == 0x80 and data[index - 2] == 0xE2
-        position = start
-        while position < stop:
-            end, following = line_end(data, position, stop, classes)
-            row[7] += 1
-            visible, visible_end = np.int32(-1), position
-            at = position
-            while at < end:
-                point, size = decode(data, at, end)
-                if not classes[point] & c.SPACE:
-                    if visible < 0:
-                        visible = point
-                    visible_end = at + size
-                at += size
-            row[8] += visible == 45 or visible == 0x2022
-            if visible_end - position >= 3:
-                x, y, z = data[visible_end - 3], data[visible_end - 2], data[visible_end - 1]
-                row[9] += (x == 46 and y == 46 and z == 46) or (x == 0xE2 and y == 0x80 and z == 0xA6)
-            position = following
-
-
-def fineweb_counts(
-    data: NDArray[np.uint8],
-    text_start: NDArray[np.int64],
-    text_stop: NDArray[np.int64],
-    short_line_characters: int,
-    classes: NDArray[np.uint32],
-) -> NDArray[np.int64]:
-    """int64[documents, len(FINEWEB)]; a line of up to `short_line_characters` is short."""
-    counts = np.zeros((len(text_start), len(FINEWEB)), dtype=np.int64)
-    _newlines(data, text_start, text_stop, counts)
-    keys = np.zeros(table_size(int(counts[:, 5].max(initial=0)) + 1), dtype=np.uint64)
-    _fineweb(data, text_start, text_stop, short_line_characters, classes, keys, counts)
-    return counts
-
-
-@kernel
-def _newlines(data, text_start, text_stop, counts):  # type: ignore[no-untyped-def]
-    for document in range(len(text_start)):
-        for index in range(text_start[document], text_stop[document]):
-            counts[document, 5] += data[index] == 10
-
-
-@kernel
-def _fineweb(data, text_start, text_stop, short, classes, keys, counts):  # type: ignore[no-untyped-def]
-    for document in range(len(text_start)):
-        row = counts[document]
-        stop = text_stop[document]
-        size = slots_for(row[5] + 1)
-        clear(keys, size)
-        position = text_start[document]
-        while position < stop:
-            value = FNV_OFFSET
-            length = 0
-            blank = True
-            point = np.int32(0)
-            while position < stop and data[position] != 10:
-                point, width = decode(data, position, stop)
-                for index in range(position, position + width):
-                    value = step(value, data[index])
-                length += 1
-                if not classes[point] & c.SPACE:
-                    blank = False
-                position += width
-            row[4] += length
-            if not blank:
-                row[0] += 1
-                row[1] += (classes[point] & c.TERMINAL) != 0
-                row[2] += length <= short
-                _, seen = insert(keys, size, finish(value))
-                if seen:
-                    row[3] += length
-            position += 1
-
-
-def long_lines(
-    data: NDArray[np.uint8], text_start: NDArray[np.int64], text_stop: NDArray[np.int64], least: int
-) -> NDArray[np.int64]:
-    """For each document, the lines (between newlines) of `least` characters or more."""
-    counts = np.zeros(len(text_start), dtype=np.int64)
-    _long_lines(data, text_start, text_stop, least, counts)
-    return counts
-
-
-@kernel
-def _long_lines(data, text_start, text_stop, least, counts):  # type: ignore[no-untyped-def]
-    for document in range(len(text_start)):
-        length = 0
-        for index in range(text_start[document], text_stop[document] + 1):
-            if index == text_stop[document] or data[index] == 10:
-                counts[document] += length >= least
-                length = 0
-            else:
-                length += (data[index] & 0xC0) != 0x80
+def stripped(data, start, stop, classes):  # type: ignore[no-untyped-def]
+    """The bounds of data[start:stop] without the whitespace around it; both are `start` where there is nothing else."""
+    first, end = start, stop
+    while first < end:
+        point, size = decode(data, first, end)
+        if not classes[point] & c.SPACE:
+            break
+        first += size
+    if first == end:
+        return start, start
+    while True:
+        point, size = decode_last(data, first, end)
+        if not classes[point] & c.SPACE:
+            return first, end
+        end -= size

@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.kernels import characters as c
 from curate.kernels.compiled import kernel
-from curate.kernels.hashing import FNV_OFFSET, finish, step
-from curate.kernels.utf8 import decode
+from curate.kernels.hashing import finish
+from curate.kernels.lines import eights, mixed, span_hash
 
 TOP_N_GRAMS = (2, 3, 4)
 DUPLICATE_N_GRAMS = (5, 6, 7, 8, 9, 10)
@@ -33,33 +32,40 @@ _N_GRAM_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 def repetition(
     data: NDArray[np.uint8],
-    text_start: NDArray[np.int64],
-    text_stop: NDArray[np.int64],
     first: NDArray[np.int64],
     last: NDArray[np.int64],
     characters: NDArray[np.int32],
     hashes: NDArray[np.uint64],
-    classes: NDArray[np.uint32],
+    line_first: NDArray[np.int64],
+    line_last: NDArray[np.int64],
+    line_start: NDArray[np.int64],
+    line_stop: NDArray[np.int64],
+    visible_start: NDArray[np.int64],
+    visible_stop: NDArray[np.int64],
+    line_characters: NDArray[np.int32],
+    line_hashes: NDArray[np.uint64],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The characters of each document, and float64[documents, len(MEASURES)]; an empty text has none of anything.
 
-    The arguments are those of curate.stages.words.Words.
+    The arguments are those of curate.stages.words.Words and curate.stages.lines.Lines.
     """
     n = len(first)
     length = np.zeros(n, dtype=np.int64)
     measures = np.zeros((n, len(MEASURES)), dtype=np.float64)
-    most_words = int((last - first).max(initial=0))
-    # A text of b bytes has at most b + 1 lines, but few have more lines than words; those that do get room too.
-    most_lines = int(_most_newlines(data, text_start, text_stop)) + 1 if n else 0
+    most_words, most_lines = int((last - first).max(initial=0)), int((line_last - line_first).max(initial=0)) + 2
     size = table_size(max(most_words, most_lines))
     keys = np.zeros(size, dtype=np.uint64)
-    counts, firsts = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int64)
+    counts, firsts = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
     grams, before = np.zeros(most_words, dtype=np.uint64), np.zeros(most_words + 1, dtype=np.int64)
-    places, slots = np.zeros(most_words, dtype=np.int64), np.zeros(most_words, dtype=np.int64)
-    _repetition(
-        data, text_start, text_stop, first, last, characters, hashes, classes,
-        keys, counts, firsts, grams, before, places, slots, length, measures,
+    places, slots = np.zeros(most_words, dtype=np.int32), np.zeros(most_words, dtype=np.int32)
+    met = np.zeros(4 * size, dtype=np.uint8)
+    _line_repetition(
+        data, eights(data), line_first, line_last, line_start, line_stop, visible_start, visible_stop,
+        line_characters, line_hashes, keys, length, measures,
     )  # fmt: skip
+    _gram_repetition(
+        first, last, characters, hashes, keys, counts, firsts, grams, before, places, slots, met, length, measures
+    )
     return length, measures
 
 
@@ -99,50 +105,111 @@ def insert(keys, size, key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _most_newlines(data, text_start, text_stop):  # type: ignore[no-untyped-def]
-    most = 0
-    for document in range(len(text_start)):
-        count = 0
-        for index in range(text_start[document], text_stop[document]):
-            count += data[index] == 10
-        most = max(most, count)
-    return most
-
-
-@kernel
-def _repetition(  # type: ignore[no-untyped-def]
-    data, text_start, text_stop, first, last, characters, hashes, classes,
-    keys, counts, firsts, grams, before, places, slots, length, measures,
-):  # fmt: skip
+def _line_repetition(  # type: ignore[no-untyped-def]
+    data, eight, first, last, start, stop, visible_start, visible_stop, characters, hashes, keys, length, measures
+):
     for document in range(len(first)):
-        start, stop = text_start[document], text_stop[document]
-        total = 0
-        for index in range(start, stop):
-            total += (data[index] & 0xC0) != 0x80
+        a, b = first[document], last[document]
+        total = b - a - 1
+        for line in range(a, b):
+            total += characters[line]
         length[document] = total
         if total == 0:
             continue
         row = measures[document]
-        a, b = stripped(data, start, stop, classes)
-        elements, duplicates, repeated = _duplicates(data, a, b, 2, keys)
+        elements, duplicates, repeated = _paragraphs(
+            data, eight, a, b, start, stop, visible_start, visible_stop, characters, hashes, keys
+        )
         row[0], row[1] = duplicates / elements, repeated / total
-        elements, duplicates, repeated = _duplicates(data, start, stop, 1, keys)
+        elements, duplicates, repeated = _between_newlines(a, b, start, stop, characters, hashes, keys)
         row[2], row[3] = duplicates / elements, repeated / total
+
+
+@kernel
+def _between_newlines(a, b, start, stop, characters, hashes, keys):  # type: ignore[no-untyped-def]
+    """Elements between runs of newlines; those seen before; the characters of those. An empty element stands before
+    newlines that begin a text, and behind newlines that end it."""
+    size = slots_for(b - a)
+    clear(keys, size)
+    elements, duplicates, repeated = 0, 0, 0
+    for line in range(a, b):
+        if start[line] == stop[line]:
+            continue
+        elements += 1
+        _, seen = insert(keys, size, hashes[line])
+        if seen:
+            duplicates += 1
+            repeated += characters[line]
+    if b - a > 1:
+        outer = (start[a] == stop[a]) + (start[b - 1] == stop[b - 1])
+        elements += outer
+        duplicates += outer == 2
+    return elements, duplicates, repeated
+
+
+@kernel
+def _paragraphs(  # type: ignore[no-untyped-def]
+    data, eight, a, b, start, stop, visible_start, visible_stop, characters, hashes, keys
+):
+    """Elements between runs of two newlines or more, of the text without the whitespace around it; those seen before;
+    the characters of those."""
+    while a < b and visible_start[a] == visible_stop[a]:
+        a += 1
+    if a == b:
+        return 1, 0, 0
+    while visible_start[b - 1] == visible_stop[b - 1]:
+        b -= 1
+    size = slots_for(b - a)
+    clear(keys, size)
+    elements, duplicates, repeated = 0, 0, 0
+    value, count, lines = np.uint64(0), 0, 0
+    for line in range(a, b + 1):
+        if line == b or start[line] == stop[line]:
+            if lines:
+                elements += 1
+                _, seen = insert(keys, size, finish(mixed(value, np.uint64(lines))))
+                if seen:
+                    duplicates += 1
+                    repeated += count + lines - 1
+            value, count, lines = np.uint64(0), 0, 0
+            continue
+        part, here = hashes[line], characters[line]
+        low = visible_start[line] if line == a else start[line]
+        high = visible_stop[line] if line == b - 1 else stop[line]
+        if low > start[line] or high < stop[line]:
+            part, here, _ = span_hash(data, eight, low, high)
+        value = mixed(value, part)
+        count += here
+        lines += 1
+    return elements, duplicates, repeated
+
+
+@kernel
+def _gram_repetition(  # type: ignore[no-untyped-def]
+    first, last, characters, hashes, keys, counts, firsts, grams, before, places, slots, met, length, measures
+):
+    for document in range(len(first)):
+        total = length[document]
+        if total == 0:
+            continue
+        row = measures[document]
         base = first[document]
         n_words = last[document] - base
-        before[0] = 0
+        so_far = 0
         for word in range(n_words):
             grams[word] = hashes[base + word]
-            before[word + 1] = before[word] + characters[base + word]
-            places[word] = word
+            before[word] = so_far
+            so_far += characters[base + word]
+        before[n_words] = so_far
+        left = _repeated_pairs(grams, n_words, places, met)
         # Only where an (n-1)-gram repeats can an n-gram repeat: from one n to the next, fewer places remain.
-        left = n_words
         for n in range(2, 11):
             while left and places[left - 1] > n_words - n:
                 left -= 1
-            for index in range(left):
-                place = places[index]
-                grams[place] = grams[place] * _N_GRAM_FACTOR + hashes[base + place + n - 1]
+            if n > 2:
+                for index in range(left):
+                    place = places[index]
+                    grams[place] = grams[place] * _N_GRAM_FACTOR + hashes[base + place + n - 1]
             if n <= 4:
                 repeated = _top(grams, places, left, n_words, n, before, keys, counts, firsts, slots)
             else:
@@ -150,61 +217,34 @@ def _repetition(  # type: ignore[no-untyped-def]
             row[2 + n] = repeated / total
             kept = 0
             for index in range(left):
+                places[kept] = places[index]
                 if counts[slots[index]] > 1:
-                    places[kept] = places[index]
                     kept += 1
             left = kept
 
 
 @kernel
-def stripped(data, start, stop, classes):  # type: ignore[no-untyped-def]
-    """The bounds of data[start:stop] without the whitespace around it."""
-    first, end = stop, start
-    position = start
-    while position < stop:
-        point, size = decode(data, position, stop)
-        if not classes[point] & c.SPACE:
-            if first == stop:
-                first = position
-            end = position + size
-        position += size
-    return (first, end) if first < end else (start, start)
-
-
-@kernel
-def _duplicates(data, start, stop, newlines, keys):  # type: ignore[no-untyped-def]
-    """Elements between runs of so many newlines or more; those seen before; the characters of those."""
-    entries = 1
-    for index in range(start, stop):
-        entries += data[index] == 10
-    size = slots_for(entries)
-    clear(keys, size)
-    elements, duplicates, repeated = 0, 0, 0
-    position = start
-    while True:
-        value = FNV_OFFSET
-        count = 0
-        end = position
-        run = 0
-        while end < stop:
-            if data[end] == 10:
-                run = 1
-                while end + run < stop and data[end + run] == 10:
-                    run += 1
-                if run >= newlines:
-                    break
-            value = step(value, data[end])
-            count += (data[end] & 0xC0) != 0x80
-            end += 1
-            run = 0
-        elements += 1
-        _, seen = insert(keys, size, finish(value))
-        if seen:
-            duplicates += 1
-            repeated += count
-        if end >= stop:
-            return elements, duplicates, repeated
-        position = end + run
+def _repeated_pairs(grams, n_words, places, met):  # type: ignore[no-untyped-def]
+    """Makes `grams` 2-grams and fills `places` with the places of those that may occur twice; answers how many. Counts
+    them in a table without keys first, without a branch: most pairs are alone in their slot, and go."""
+    size = 4 * slots_for(n_words)
+    for slot in range(size):
+        met[slot] = 0
+    bits = 0
+    while 1 << bits < size:
+        bits += 1
+    shift = np.uint64(64 - bits)
+    for place in range(n_words - 1):
+        gram = grams[place] * _N_GRAM_FACTOR + grams[place + 1]
+        grams[place] = gram
+        pair = np.int64((gram * _N_GRAM_FACTOR) >> shift)
+        met[pair] = min(met[pair] + 1, 2)
+    kept = 0
+    for place in range(n_words - 1):
+        places[kept] = place
+        if met[np.int64((grams[place] * _N_GRAM_FACTOR) >> shift)] > 1:
+            kept += 1
+    return kept
 
 
 @kernel

@@ -31,3 +31,16 @@ def decode(data, position, stop):  # type: ignore[no-untyped-def]
     if (size == 3 and point < 0x800) or (size == 4 and (point < 0x10000 or point > 0x10FFFF)):
         return np.int32(REPLACEMENT), 1
     return np.int32(point), size
+
+
+@kernel
+def decode_last(data, start, stop):  # type: ignore[no-untyped-def]
+    """The last code point of data[start:stop], which is not empty, and its size: what `decode` would come to from the
+    left, since a byte that can begin a character is never inside one."""
+    at = stop - 1
+    while at > start and stop - at < 4 and data[at] & 0xC0 == 0x80:
+        at -= 1
+    point, size = decode(data, at, stop)
+    if at + size == stop:
+        return point, size
+    return np.int32(REPLACEMENT), 1

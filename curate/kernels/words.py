@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.kernels import characters as c
-from curate.kernels.affixes import find_slot, infix_length, prefix_length, suffix_length
+from curate.kernels.affixes import find_slot
 from curate.kernels.characters import character_classes
 from curate.kernels.compiled import kernel
 from curate.kernels.english import MAX_SPECIAL_CHARACTERS, SpecialWords, special_tables, special_words
 from curate.kernels.hashing import FNV_OFFSET, finish, hash_range, step
-from curate.kernels.urls import is_url
+from curate.kernels.runs import split_run
 from curate.kernels.utf8 import decode
 
 NON_SYMBOL = 1  # has a character that is no punctuation or control character (datatrove's set)
@@ -31,8 +31,6 @@ AFTER_GAP = 16  # follows whitespace other than one plain space
 UNSPACED = 32  # has a character of a script that puts no space between words: may be several (curate.stages.words)
 
 _NONE = np.uint32(0)
-_SEEN = 64
-_MAX_MERGED = 11  # words that a special word can be spread over
 
 
 class WordArrays(NamedTuple):
@@ -91,6 +89,7 @@ def _scan(  # type: ignore[no-untyped-def]
     splits,
     cuts,
     units,
+    shapes,
     first,
     start,
     length,
@@ -129,53 +128,55 @@ def _scan(  # type: ignore[no-untyped-def]
             run_start = position
             value = FNV_OFFSET
             seen = _NONE
-            while position < stop:  # ASCII letters and digits: one word, unless it is special
+            byte, mask = np.uint8(32), classes[32]
+            while position < stop:  # ASCII letters and digits
                 byte = data[position]
                 mask = classes[byte]
-                if byte >= 128 or not mask & c.PLAIN:
+                if not mask & c.PLAIN:
                     break
                 seen |= mask
                 value = step(value, byte)
                 position += 1
-            n_points = position - run_start
-            unit = n_points > 1 and seen & c.DIGIT and not classes[data[position - 1]] & c.DIGIT  # 5km
-            if not unit and (position >= stop or (data[position] < 128 and classes[data[position]] & c.SPACE)):
-                value = finish(value)
-                if n_points > MAX_SPECIAL_CHARACTERS or find_slot(keys, value) < 0:
-                    if n == len(start):
-                        progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, 1
-                        return False
-                    start[n], length[n], characters[n], hashes[n] = run_start, n_points, n_points, value
-                    flags[n] = NON_SYMBOL | after_gap | (HAS_LETTER if seen & c.LETTER else 0)
-                    n += 1
-                    continue
-            if (
-                n_points
-                and not unit
-                and position < stop
-                and _splits_off(data[position - 1], data[position], classes)
+            n_plain = position - run_start
+            # Most runs are such letters and digits, one mark behind them, or one mark alone: one or two words, unless
+            # they are special or end in a unit of measure.
+            marks_behind = 2
+            if position >= stop or (byte < 128 and mask & c.SPACE):
+                marks_behind = 0
+            elif (
+                byte < 128
                 and (position + 1 == stop or (data[position + 1] < 128 and classes[data[position + 1]] & c.SPACE))
-            ):  # the same with a comma or full stop behind it: two words, unless one or both together are special
-                byte = data[position]
-                together = finish(step(value, byte))
-                value = finish(value)
-                if find_slot(keys, value) < 0 and find_slot(keys, together) < 0:
-                    if n + 2 > len(start):
-                        progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, 2
-                        return False
-                    start[n], length[n], characters[n], hashes[n] = run_start, n_points, n_points, value
+                and (n_plain == 0 or _splits_off(data[position - 1], byte, classes))
+            ):
+                marks_behind = 1
+            if marks_behind < 2 and n_plain > 1 and seen & c.DIGIT and not classes[data[position - 1]] & c.DIGIT:  # 5km
+                marks_behind = 2
+            if marks_behind < 2 and 0 < n_plain <= MAX_SPECIAL_CHARACTERS:
+                special = find_slot(keys, finish(value)) >= 0
+                if special or (marks_behind and find_slot(keys, finish(step(value, byte))) >= 0):
+                    marks_behind = 2
+            if marks_behind < 2:
+                if n + 2 > len(start):
+                    progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, 2
+                    return False
+                if n_plain:
+                    start[n], length[n], characters[n] = run_start, n_plain, n_plain
+                    hashes[n] = finish(value)
                     flags[n] = NON_SYMBOL | after_gap | (HAS_LETTER if seen & c.LETTER else 0)
-                    mask = classes[byte]
-                    start[n + 1], length[n + 1], characters[n + 1] = position, 1, 1
-                    hashes[n + 1] = finish(step(FNV_OFFSET, byte))
-                    flags[n + 1] = (
+                    after_gap = 0
+                    n += 1
+                if marks_behind:
+                    start[n], length[n], characters[n] = position, 1, 1
+                    hashes[n] = finish(step(FNV_OFFSET, byte))
+                    flags[n] = (
                         (0 if mask & c.SYMBOL else NON_SYMBOL)
                         | (ENDS_SENTENCE if mask & c.SENTENCE_END else 0)
                         | (IS_PUNCTUATION if mask & c.PUNCTUATION else 0)
+                        | after_gap
                     )
-                    n += 2
+                    n += 1
                     position += 1
-                    continue
+                continue
             while position < stop:
                 byte = data[position]
                 if byte < 128:
@@ -191,8 +192,8 @@ def _scan(  # type: ignore[no-untyped-def]
                 progress[0], progress[1], progress[2], progress[3] = document, gap_start, n, position - run_start
                 return False
             n_points, inner = _decode_run(data, run_start, position, points, places, classes)
-            n_words = _split_run(
-                data, points, places, n_points, inner, classes, keys, splits, cuts, units, low, high, marks
+            n_words = split_run(
+                data, points, places, n_points, inner, classes, keys, splits, cuts, units, shapes, low, high, marks
             )
             for word in range(n_words):
                 a, b = low[word], high[word]
@@ -262,191 +263,6 @@ def _flags(points, low, high, classes):  # type: ignore[no-untyped-def]
     if any_of & c.UNSPACED and high - low > 1:
         flags |= UNSPACED
     return flags
-
-
-@kernel
-def describe(data, start, length, classes, characters, hashes, flags):  # type: ignore[no-untyped-def]
-    """Fills the last three arrays for the words data[start[i]:start[i] + length[i]] that were cut elsewhere; whether
-    a word follows a gap is left open."""
-    for word in range(len(start)):
-        position, stop = start[word], start[word] + length[word]
-        hashes[word] = hash_range(data, position, stop)
-        any_of, all_of = _NONE, ~_NONE
-        symbols_only = True
-        count = 0
-        while position < stop:
-            point, size = decode(data, position, stop)
-            mask = classes[point]
-            any_of |= mask
-            all_of &= mask
-            if not mask & c.SYMBOL:
-                symbols_only = False
-            position += size
-            count += 1
-        characters[word] = count
-        flags[word] = (
-            (0 if symbols_only else NON_SYMBOL)
-            | (HAS_LETTER if any_of & c.LETTER else 0)
-            | (ENDS_SENTENCE if count == 1 and any_of & c.SENTENCE_END else 0)
-            | (IS_PUNCTUATION if all_of & c.PUNCTUATION else 0)
-        )
-
-
-@kernel
-def _special(data, places, low, high, keys):  # type: ignore[no-untyped-def]
-    """The slot of the special word that spans these characters, or -1."""
-    if high <= low or high - low > MAX_SPECIAL_CHARACTERS:
-        return np.int64(-1)
-    return find_slot(keys, hash_range(data, places[low], places[high]))
-
-
-@kernel
-def _split_run(data, points, places, n_points, inner, classes, keys, splits, cuts, units, low, high, marks):  # type: ignore[no-untyped-def]
-    """Writes the words of a run without whitespace to low and high; answers how many."""
-    n = 0
-    a, b = 0, n_points
-    tail = len(high)  # suffixes are stacked from the far end of `high`, by their first character
-    whole = np.int64(-1)
-    while a < b:
-        whole = _special(data, places, a, b, keys)
-        if whole >= 0:
-            break
-        prefix = prefix_length(points, a, b, classes)
-        if prefix and prefix < b - a:
-            whole = _special(data, places, a + prefix, b, keys)
-            if whole >= 0:
-                low[n], high[n] = a, a + prefix
-                n += 1
-                a += prefix
-                break
-        suffix = suffix_length(data, points, places, a + prefix, b, classes, units)
-        if suffix and suffix < b - a:
-            whole = _special(data, places, a, b - suffix, keys)
-            if whole >= 0:
-                tail -= 1
-                high[tail] = b - suffix
-                b -= suffix
-                break
-        if not prefix and not suffix:
-            break
-        if prefix:
-            low[n], high[n] = a, a + prefix
-            n += 1
-            a += prefix
-        if suffix:
-            tail -= 1
-            high[tail] = b - suffix
-            b -= suffix
-    if whole >= 0:
-        n = _emit_special(splits[whole], a, low, high, n)
-    elif a < b:
-        if not inner or is_url(points, a, b, classes):
-            low[n], high[n] = a, b
-            n += 1
-        else:
-            n = _split_inside(points, a, b, classes, low, high, n)
-    while tail < len(high):  # the last stacked is the first in the text
-        begin = high[tail]
-        stop = high[tail + 1] if tail + 1 < len(high) else n_points
-        low[n], high[n] = begin, stop
-        n += 1
-        tail += 1
-    if n > 1:
-        n = _merge_special(data, places, keys, splits, cuts, low, high, marks, n)
-    return n
-
-
-@kernel
-def _emit_special(split, at, low, high, n):  # type: ignore[no-untyped-def]
-    while split:
-        size = np.int32(split & np.uint32(255))
-        low[n], high[n] = at, at + size
-        at += size
-        n += 1
-        split >>= np.uint32(8)
-    return n
-
-
-@kernel
-def _split_inside(points, a, b, classes, low, high, n):  # type: ignore[no-untyped-def]
-    begin, at = a, a
-    while at < b:
-        size = infix_length(points, at, a, b, classes) if classes[points[at]] & c.INNER else 0
-        if size == 0:
-            at += 1
-            continue
-        if at > a:
-            if at > begin:
-                low[n], high[n] = begin, at
-                n += 1
-            low[n], high[n] = at, at + size
-            n += 1
-            begin = at + size
-        at += size
-    if begin < b:
-        low[n], high[n] = begin, b
-        n += 1
-    return n
-
-
-@kernel
-def _merge_special(data, places, keys, splits, cuts, low, high, marks, n):  # type: ignore[no-untyped-def]
-    """Puts together words that make a special word, such as the `)` and `:` of "(so):"; answers how many remain.
-
-    They must be cut just as the rules alone would cut the special word. The longest goes first, then the
-    leftmost; what overlaps it is left alone, and so is what overlaps that.
-    """
-    longest = 0
-    for word in range(n - 1):
-        for size in range(2, min(_MAX_MERGED, n - word) + 1):
-            if _special_slot(data, places, keys, cuts, low, high, word, size) >= 0:
-                longest = max(longest, size)
-    if longest == 0:
-        return n
-    for word in range(n):
-        marks[word] = 1
-    for size in range(longest, 1, -1):
-        for word in range(n - size + 1):
-            if _special_slot(data, places, keys, cuts, low, high, word, size) >= 0:
-                free = not marks[word] & _SEEN and not marks[word + size - 1] & _SEEN
-                for index in range(word, word + size):
-                    marks[index] |= _SEEN
-                if free:
-                    marks[word] = _SEEN | size
-    out, word = 0, 0
-    while word < n:
-        size = marks[word] & ~_SEEN
-        slot = _special_slot(data, places, keys, cuts, low, high, word, size) if size > 1 else np.int64(-1)
-        if slot >= 0 and _parts(splits[slot]) <= size:
-            out = _emit_special(splits[slot], low[word], low, high, out)
-        else:
-            for index in range(word, word + size):
-                low[out], high[out] = low[index], high[index]
-                out += 1
-        word += size
-    return out
-
-
-@kernel
-def _special_slot(data, places, keys, cuts, low, high, word, size):  # type: ignore[no-untyped-def]
-    """The slot of the special word that these words make, or -1."""
-    found = np.uint32(0)
-    for index in range(word + 1, word + size):
-        at = low[index] - low[word]
-        if at >= MAX_SPECIAL_CHARACTERS:
-            return np.int64(-1)
-        found |= np.uint32(1) << np.uint32(at)
-    slot = _special(data, places, low[word], high[word + size - 1], keys)
-    return slot if slot >= 0 and cuts[slot] == found else np.int64(-1)
-
-
-@kernel
-def _parts(split):  # type: ignore[no-untyped-def]
-    count = 0
-    while split:
-        count += 1
-        split >>= np.uint32(8)
-    return count
 
 
 @functools.cache

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.kernels.characters import character_classes
-from curate.kernels.words import AFTER_GAP, UNSPACED, WordArrays, describe
+from curate.kernels.pieces import with_pieces
+from curate.kernels.words import UNSPACED, WordArrays
 
 MIN_SHARE = 0.25
 """Share of the bytes of a document's words that lie in marked runs, from which on they are cut: set by hand."""
@@ -26,37 +27,24 @@ def split_unspaced(data: NDArray[np.uint8], words: WordArrays) -> WordArrays:
     """The words of a batch, with those that are marked UNSPACED cut into several where a document is of such a
     script. A marked word whose bytes are no UTF-8 stays whole.
     """
-    marks = (words.flags & UNSPACED) != 0
-    marked_bytes, all_bytes = (np.concatenate([[0], np.cumsum(n, dtype=np.int64)])[words.first]
-                               for n in (words.length * marks, words.length))  # fmt: skip
-    of_script = np.diff(marked_bytes) >= MIN_SHARE * np.diff(all_bytes)
-    marks &= np.repeat(of_script, np.diff(words.first))
-    marked = np.flatnonzero(marks)
+    marked = np.flatnonzero(words.flags & UNSPACED)
+    marked = marked[_of_script(words, marked)]
     if not len(marked):
         return words
-    pieces = np.ones(len(words.start), dtype=np.int64)
-    starts: list[NDArray[np.int64]] = []
-    for chunk in _chunks(marked, words.length):
-        counts, begins = _cut(data, words.start[chunk], words.length[chunk].astype(np.int64))
-        pieces[chunk] = counts
-        starts.append(begins)
-    place = np.concatenate([[0], np.cumsum(pieces)])  # where the pieces of each word go
-    origin = np.repeat(np.arange(len(pieces)), pieces)
-    start, length = words.start[origin], words.length[origin]
-    characters, hashes, flags = words.characters[origin], words.hashes[origin], words.flags[origin]
+    cut = [_cut(data, words.start[chunk], words.length[chunk].astype(np.int64))
+           for chunk in _chunks(marked, words.length)]  # fmt: skip
+    counts, begins = (np.concatenate(parts) for parts in zip(*cut, strict=True))
+    return with_pieces(data, words, marked, counts, begins, character_classes())
 
-    cut = np.flatnonzero(marks[origin])
-    start[cut] = np.concatenate(starts)
-    stop = words.start[origin[cut]] + words.length[origin[cut]]
-    followed = np.flatnonzero(origin[cut][:-1] == origin[cut][1:])  # by a piece of the same word
-    stop[followed] = start[cut][followed + 1]
-    length[cut] = (stop - start[cut]).astype(np.int32)
-    fresh = np.empty(len(cut), np.int32), np.empty(len(cut), np.uint64), np.empty(len(cut), np.uint8)
-    describe(data, start[cut], length[cut], character_classes(), *fresh)
-    leads = np.concatenate([[True], origin[cut][1:] != origin[cut][:-1]])
-    gap = np.where(leads, flags[cut] & AFTER_GAP, 0).astype(np.uint8)
-    characters[cut], hashes[cut], flags[cut] = fresh[0], fresh[1], fresh[2] | gap
-    return WordArrays(place[words.first], start, length, characters, hashes, flags)
+
+def _of_script(words: WordArrays, marked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the marked words are in a document that such scripts make a good part of."""
+    document = np.searchsorted(words.first, marked, side="right") - 1
+    cuts = np.zeros(len(words.first), dtype=bool)
+    marked_bytes = np.bincount(document, weights=words.length[marked], minlength=len(cuts))
+    for d in np.flatnonzero(marked_bytes):
+        cuts[d] = marked_bytes[d] >= MIN_SHARE * int(words.length[words.first[d] : words.first[d + 1]].sum())
+    return np.asarray(cuts[document])
 
 
 def _chunks(marked: NDArray[np.int64], length: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from curate.kernels.c4 import COUNTS, C4Lines, C4Rules, c4_lines
 from curate.kernels.characters import character_classes
-from curate.kernels.lines import long_lines
+from curate.kernels.line_measures import long_lines
 from curate.kernels.words import english_tables
 from curate.stage import FilterParameters, MapStage, Rule, Shared, parameter, with_column
+from curate.stages.lines import lines_of
 from curate.stages.words import words_of
 
 _PAPER = "C4, section 2.2"
@@ -77,7 +78,7 @@ class C4Quality(MapStage):
         return shared.get(f"c4:{self.label}", lambda: self._clean(batch, shared))
 
     def _clean(self, batch: pa.RecordBatch, shared: Shared) -> _Cleaned:
-        w = words_of(batch, shared)
+        w, lines = words_of(batch, shared), lines_of(batch, shared)
         p = cast(C4QualityParameters, self.parameters)
         rules = C4Rules(
             max_word_characters=p.max_word_characters,
@@ -89,11 +90,12 @@ class C4Quality(MapStage):
             lorem_ipsum=p.drop_lorem_ipsum,
             curly_bracket=p.drop_curly_bracket,
         )
-        lines = c4_lines(
-            w.data, w.text_start, w.text_stop, w.first, w.last, w.start, w.flags,
+        left = c4_lines(
+            w.data, w.text_start, w.text_stop, (w.first, w.last, w.start, w.flags),
+            (lines.first, lines.last, lines.start, lines.stop, lines.visible_start, lines.visible_stop, lines.flags),
             rules, character_classes(), english_tables(),
         )  # fmt: skip
-        return _Cleaned(lines.counts, _texts(lines))
+        return _Cleaned(left.counts, _texts(left))
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,9 @@ class C4Paragraphs(MapStage):
     Parameters = C4ParagraphsParameters
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        w = words_of(batch, shared)
+        lines = lines_of(batch, shared)
         least = cast(C4ParagraphsParameters, self.parameters).min_paragraph_characters
-        counts = long_lines(w.data, w.text_start, w.text_stop, least)
+        counts = long_lines(lines.first, lines.last, lines.characters, least)
         return pa.StructArray.from_arrays([pa.array(counts)], ["paragraphs"])
 
     def rules(self) -> Sequence[Rule]:

@@ -11,10 +11,10 @@ from typing import cast
 
 import pyarrow as pa
 
-from curate.kernels.characters import character_classes
-from curate.kernels.lines import FINEWEB, fineweb_counts
+from curate.kernels.line_measures import FINEWEB, fineweb_counts
 from curate.stage import FilterParameters, MapStage, Rule, Shared, parameter
 from curate.stages.filters.gopher import ratio
+from curate.stages.lines import lines_of
 from curate.stages.words import words_of
 
 _SOURCE = "datatrove 0.10, FineWebQualityFilter"
@@ -42,9 +42,12 @@ class FineWebQuality(MapStage):
     Parameters = FineWebQualityParameters
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        w = words_of(batch, shared)
+        w, lines = words_of(batch, shared), lines_of(batch, shared)
         short = cast(FineWebQualityParameters, self.parameters).short_line_characters
-        counts = fineweb_counts(w.data, w.text_start, w.text_stop, short, character_classes())
+        counts = fineweb_counts(
+            lines.first, lines.last, lines.visible_start, lines.visible_stop, lines.characters, lines.hashes,
+            lines.flags, short,
+        )  # fmt: skip
         count = dict(zip(FINEWEB, counts.T, strict=True))
         signals = {
             "lines": pa.array(count["lines"]),

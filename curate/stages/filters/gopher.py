@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from curate.kernels.characters import character_classes
 from curate.kernels.hashing import hash_bytes
-from curate.kernels.lines import GOPHER, gopher_counts
+from curate.kernels.line_measures import GOPHER, count_gopher_lines, gopher_counts
 from curate.kernels.repetition import MEASURES, repetition
 from curate.stage import FilterParameters, MapStage, Rule, Shared, parameter
+from curate.stages.lines import lines_of
 from curate.stages.words import words_of
 
 _TABLE = "Gopher, table A1"
@@ -51,10 +52,12 @@ class GopherRepetition(MapStage):
     Parameters = GopherRepetitionParameters
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        w = words_of(batch, shared)
+        w, lines = words_of(batch, shared), lines_of(batch, shared)
         characters, measures = repetition(
-            w.data, w.text_start, w.text_stop, w.first, w.last, w.characters, w.hashes, character_classes()
-        )
+            w.data, w.first, w.last, w.characters, w.hashes,
+            lines.first, lines.last, lines.start, lines.stop, lines.visible_start, lines.visible_stop,
+            lines.characters, lines.hashes,
+        )  # fmt: skip
         columns = [pa.array(characters), *(pa.array(np.ascontiguousarray(column)) for column in measures.T)]
         return pa.StructArray.from_arrays(columns, ["characters", *MEASURES])
 
@@ -96,12 +99,13 @@ class GopherQuality(MapStage):
     Parameters = GopherQualityParameters
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        w = words_of(batch, shared)
+        w, lines = words_of(batch, shared), lines_of(batch, shared)
         parameters = cast(GopherQualityParameters, self.parameters)
         stop_words = np.array(sorted({hash_bytes(word.encode()) for word in parameters.stop_words}), dtype=np.uint64)
-        counts = gopher_counts(
-            w.data, w.text_start, w.text_stop, w.first, w.last, w.characters, w.hashes, w.flags,
-            stop_words, character_classes(),
+        counts = gopher_counts(w.first, w.last, w.characters, w.hashes, w.flags, stop_words)
+        count_gopher_lines(
+            lines.data, lines.text_stop, lines.first, lines.last, lines.start, lines.stop,
+            lines.visible_start, lines.visible_stop, lines.flags, character_classes(), counts,
         )  # fmt: skip
         count = dict(zip(GOPHER, counts.T, strict=True))
         signals = {

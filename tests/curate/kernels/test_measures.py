@@ -11,11 +11,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curate.kernels.characters import character_classes
+from curate.kernels.characters import TERMINAL, character_classes
 from curate.kernels.hashing import hash_bytes
-from curate.kernels.lines import FINEWEB, GOPHER, fineweb_counts, gopher_counts, long_lines
+from curate.kernels.line_measures import (
+    FINEWEB,
+    GOPHER,
+    count_gopher_lines,
+    fineweb_counts,
+    gopher_counts,
+    long_lines,
+)
 from curate.kernels.repetition import MEASURES, repetition
 from curate.stage import Shared
+from curate.stages.lines import Lines, lines_of
 from curate.stages.words import Words, words_of
 
 PIECES = st.sampled_from(
@@ -48,11 +56,15 @@ TEXTS = st.lists(st.tuples(PIECES | st.text(max_size=4), GAPS), max_size=60).map
 STOP_WORDS = ("the", "of", "é")
 
 
-def measured(texts: list[str]) -> tuple[Words, list[list[str]]]:
-    words = words_of(pa.record_batch({"text": pa.array(texts, pa.string())}), Shared())
+def measured(texts: list[str]) -> tuple[Words, Lines, list[list[str]]]:
+    batch = pa.record_batch({"text": pa.array(texts, pa.string())})
+    words = words_of(batch, Shared())
     data = words.data.tobytes()
-    spans = zip(words.first, words.last, strict=True)
-    return words, [[data[words.start[i] :][: words.length[i]].decode() for i in range(a, b)] for a, b in spans]
+    spans = [
+        [data[words.start[i] :][: words.length[i]].decode() for i in range(a, b)]
+        for a, b in zip(words.first, words.last, strict=True)
+    ]
+    return words, lines_of(batch, Shared()), spans
 
 
 def duplicates(elements: list[str]) -> tuple[int, int]:
@@ -91,11 +103,14 @@ def repetition_oracle(text: str, words: list[str]) -> list[float]:
 @given(st.lists(TEXTS, max_size=3))
 @example(["a b c d e f " * 5, "", "x\n\nx\n\nx"])
 @example(["a b c a b c a b d a b c a b c a b d " * 2])
+@example([" a\n\na\n \na\n\n\na\t", "\n", "\n\na\n", "a\nb\n\na\nb\n\nab\n\n b\n"])
 def test_repetition(texts):
-    w, words = measured(texts)
+    w, lines, words = measured(texts)
     lengths, rows = repetition(
-        w.data, w.text_start, w.text_stop, w.first, w.last, w.characters, w.hashes, character_classes()
-    )
+        w.data, w.first, w.last, w.characters, w.hashes,
+        lines.first, lines.last, lines.start, lines.stop, lines.visible_start, lines.visible_stop,
+        lines.characters, lines.hashes,
+    )  # fmt: skip
     assert lengths.tolist() == list(map(len, texts))
     for text, found, row in zip(texts, words, rows.tolist(), strict=True):
         assert row == pytest.approx(repetition_oracle(text, found), abs=1e-12)
@@ -104,11 +119,13 @@ def test_repetition(texts):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TEXTS, max_size=3))
 def test_gopher_counts(texts):
-    w, words = measured(texts)
+    w, lines, words = measured(texts)
     stops = np.array([hash_bytes(word.encode()) for word in STOP_WORDS], dtype=np.uint64)
-    counts = gopher_counts(
-        w.data, w.text_start, w.text_stop, w.first, w.last, w.characters, w.hashes, w.flags, stops, character_classes()
-    )
+    counts = gopher_counts(w.first, w.last, w.characters, w.hashes, w.flags, stops)
+    count_gopher_lines(
+        lines.data, lines.text_stop, lines.first, lines.last, lines.start, lines.stop,
+        lines.visible_start, lines.visible_stop, lines.flags, character_classes(), counts,
+    )  # fmt: skip
     for text, found, row in zip(texts, words, counts.tolist(), strict=True):
         got = dict(zip(GOPHER, row, strict=True))
         lines = text.splitlines()
@@ -125,13 +142,18 @@ def test_gopher_counts(texts):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TEXTS, max_size=3), st.integers(0, 12))
 def test_fineweb_counts_and_long_lines(texts, limit):
-    w, _ = measured(texts)
-    counts = fineweb_counts(w.data, w.text_start, w.text_stop, limit, character_classes())
-    long = long_lines(w.data, w.text_start, w.text_stop, limit)
+    _, found, _ = measured(texts)
+    counts = fineweb_counts(
+        found.first, found.last, found.visible_start, found.visible_stop, found.characters, found.hashes,
+        found.flags, limit,
+    )  # fmt: skip
+    long = long_lines(found.first, found.last, found.characters, limit)
     for text, row, paragraphs in zip(texts, counts.tolist(), long.tolist(), strict=True):
         got = dict(zip(FINEWEB, row, strict=True))
         lines = [line for line in text.split("\n") if line.strip()]
         assert got["lines"] == len(lines)
+        terminal = [line for line in lines if character_classes()[ord(line[-1])] & TERMINAL]
+        assert got["punctuated_lines"] == len(terminal)
         assert got["short_lines"] == sum(len(line) <= limit for line in lines)
         assert got["repeated_characters"] == duplicates(lines)[1]
         assert got["characters"] == len(text.replace("\n", ""))

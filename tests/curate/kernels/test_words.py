@@ -59,6 +59,7 @@ def spacy_words():
 @given(TEXTS)
 @example("(2019): see it :) and (so):")
 @example("don’t can't cannot it's 10am 5km £5 e.g. U.S. Ph.D.")
+@example("°C.°c. (°F.) °K.:°C.)°C.")
 @example("well-known a--b 3-4 x=y a/b word.Word 1,000 one,two...three")
 @example("http://www.example.com/a_(b)?c=d, (www.example.org). me@example.com")
 def test_words_are_those_of_spacy(spacy_words, text):
