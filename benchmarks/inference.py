@@ -1,6 +1,6 @@
 """How often the intervals hold the truth: simulated scaling-law data for the fitter, simulated arms for the statistics.
 
-    python -m benchmarks.inference [--simulations 200] [--json FILE]
+    python -m benchmarks.inference [--simulations 200] [--only arms | --only fits --resamples 0] [--json FILE]
 
 Each line is a share of simulations with its 95 % binomial interval; coverage should be 95 %, false alarms 5 %.
 """
@@ -97,16 +97,17 @@ def main() -> int:
     parser.add_argument("--simulations", type=int, default=200)
     parser.add_argument("--resamples", type=int, default=200)
     parser.add_argument("--grid", type=int, default=12, help="sizes, and token counts, of simulated runs")
+    parser.add_argument("--only", choices=["arms", "fits"], help="one part (a fit's bootstrap is what takes the time)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    arms = decisions(args.simulations)
+    arms = decisions(args.simulations) if args.only != "fits" else []
     for row in arms:
         print(
             f"{row['seeds']} seeds, sd {row['seed_sd']}/{row['site_sd']}: false alarms {text(row['false_alarms'])}, "
             f"power {text(row['power'])} (predicted {row['predicted_power']:.1%}), coverage {text(row['coverage'])}",
             flush=True,
         )
-    fits = coverage(args.simulations, args.resamples, args.grid)
+    fits = coverage(args.simulations, args.resamples, args.grid) if args.only != "arms" else {}
     for name, value in fits.items():
         print(f"{args.grid**2} runs, {name}: covered {text(value)}")
     if args.json:

@@ -181,8 +181,9 @@ class HuberObjective:
         """The summed Huber loss, in the units that papers quote."""
         return self(x)[0] * len(self.z) * self.delta
 
-    def minimum(self, x: Array, fixed: tuple[int, ...] = ()) -> tuple[Array, float]:
-        """Follows one start down; entries `fixed` of the standardised coordinates stay where they are."""
+    def minimum(self, x: Array, fixed: tuple[int, ...] = (), tolerance: float = 1e-15) -> tuple[Array, float]:
+        """Follows one start down; entries `fixed` of the standardised coordinates stay where they are. `tolerance`: the
+        relative decrease at which L-BFGS stops."""
         free = np.setdiff1d(np.arange(len(x)), fixed)
         x = x.copy()
 
@@ -192,7 +193,7 @@ class HuberObjective:
             value, gradient = self(full)
             return value, gradient[free]
 
-        options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 3000, "maxfun": 6000, "maxcor": 20}
+        options = {"ftol": tolerance, "gtol": 1e-11, "maxiter": 3000, "maxfun": 6000, "maxcor": 20}
         value = np.inf
         for _ in range(4):  # a fresh L-BFGS memory gets past a line search that gave up on rounding
             found = minimize(objective, x[free], jac=True, method="L-BFGS-B", options=options)

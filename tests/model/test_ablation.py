@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -351,6 +353,30 @@ def test_finished_jobs_are_not_redone(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "evaluation.json").write_text("{}")
     assert carry_out(Task("t", str(folder), {"no": "config"}, 1.0, [1.0], "")) == "t"
+
+
+def test_a_job_killed_while_it_trains_goes_on_and_gives_the_same_evaluation(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablation_jobs, "CHECKPOINT_STEPS", 20)
+    ablation = read(file, {"sizes": {"60k": {"tokens": 80_000}}})
+    killed, undisturbed = (
+        ablate.tasks_of(a, ablate.prepare(a, []))[jobs_of(a, dict.fromkeys(a.all_arms(), 1))[0]]
+        for a in (ablation, ablation.model_copy(update={"workspace": str(file.parent / "undisturbed")}))
+    )
+    worker = multiprocessing.get_context("spawn").Process(target=carry_out, args=(killed,))
+    worker.start()
+    checkpoints = Path(killed.folder) / "train" / "trunk" / "checkpoints"
+    while not list(checkpoints.glob("*.pt")):
+        assert worker.is_alive()
+        time.sleep(0.01)
+    worker.kill()
+    worker.join()
+    assert not (Path(killed.folder) / "evaluation.json").exists()
+    carry_out(killed)
+    carry_out(undisturbed)
+    found, wanted = (json.loads((Path(t.folder) / "evaluation.json").read_text()) for t in (killed, undisturbed))
+    assert found == wanted
 
 
 def test_jobs_are_ordered_small_first(file: Path) -> None:
