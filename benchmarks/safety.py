@@ -2,8 +2,9 @@
 
 `python -m benchmarks.safety` prints the tables and writes .bench/safety.json (with the ROC curves). The bundled models
 were trained on parts of these sets, so no text is asked of a model that saw it: texts of a model's training data are
-asked of the model of its fold, trained as the bundled one without the fold's groups (kept under .bench/safety), all
-others of the bundled one. `--publish` also writes the figures that a run's report shows.
+asked of the model of its fold, trained as the bundled one without the fold's groups and their near-duplicates (kept
+under .bench/safety; not quantized, which takes longer than training), all others of the bundled one. `--publish` also
+writes the figures that a run's report shows; `--only toxic` takes one stage.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.test_data import folder, rows
 from classifiers.builders import BUILDERS, split_groups
 from classifiers.corpora import Example
 from classifiers.evaluation import auc, bootstrap_auc
+from classifiers.folds import apart
 from classifiers.toolkit import fit, load_spec
 from curate.stage import MapStage, Shared
 from curate.stages.quality.fasttext_model import find, read_card
@@ -40,6 +42,13 @@ PROSE = ("brown", "wikitext2_valid", "movie_reviews_600", "state_union", "inaugu
 MEDICAL = ("anatomy", "clinical_knowledge", "college_medicine", "professional_medicine", "medical_genetics",
            "virology", "nutrition", "human_aging")  # fmt: skip
 ROC_POINTS = 41
+FOLDS = 3
+"""Of the texts that the bundled models were trained on: what is asked of a model that saw two thirds of them."""
+DIALECT = frozenset(
+    "ain't aint finna gon tryna y'all yall imma ima dat dis dem wit yo bruh homie ion bouta deadass lil naw cuz dey "
+    "cus thang nem ya da dawg boo gotta fam".split()
+)
+"""Words by which a message is counted as African-American English: written for this table, no annotation."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +75,22 @@ def asked() -> dict[str, list[Text]]:
         if row["label"] == "non-hateful"
     ]
     neither = [
-        Text(row["text"], "davidson", "neither", False, "")
+        Text(row["text"], "davidson", _neither(row["text"]), False, "")
         for row in rows("toxicity/davidson")
         if row["label"] == "neither"
     ]
     return {"nsfw": plain + hatecheck, "toxic": plain, "spam": plain + hatecheck + neither}
 
 
+def _neither(text: str) -> str:
+    words = set(text.lower().replace("’", "'").split())
+    return "neither, African-American English" if words & DIALECT else "neither"
+
+
 def kind_of(example: Example) -> str:
     if example.source == "davidson":
-        return example.stratum.removeprefix("davidson ")
+        kind = example.stratum.removeprefix("davidson ")
+        return _neither(example.text) if kind == "neither" else kind
     if example.source == "hatecheck":
         about = "no group" if example.kind in ("", "non-hateful") else example.kind
         return "hateful" if example.label == "toxic" else f"on {about}"
@@ -94,15 +109,15 @@ def held_out(name: str, data: Path) -> tuple[list[Text], list[str]]:
     spec, shipped = load_spec(name), find(name)
     card = read_card(shipped)
     assert card is not None
-    examples = BUILDERS[name](data, CACHE / "classifiers")
-    folds = split_groups(examples, spec.seed, spec.folds)
+    examples = apart(BUILDERS[name](data, CACHE / "classifiers"))
+    folds = split_groups(examples, spec.seed, FOLDS)
     place = CACHE / "safety" / f"{name}-{card.sha256[:12]}"
     place.mkdir(parents=True, exist_ok=True)
-    for fold in range(spec.folds):
-        path = place / f"{fold}.ftz"
+    for fold in range(FOLDS):
+        path = place / f"{fold}.bin"
         if not path.with_suffix(".json").is_file():
             inside = [each for each, found in zip(examples, folds, strict=True) if found != fold]
-            model = fit(inside, spec, spec.seed + fold, True, path)
+            model = fit(inside, spec, spec.seed + fold, False, path)
             described = replace(card, sha256=model.sha256, labels=model.labels)
             path.with_suffix(".json").write_text(json.dumps(asdict(described)))
     texts = [
@@ -115,7 +130,7 @@ def held_out(name: str, data: Path) -> tuple[list[Text], list[str]]:
         )
         for each in examples
     ]
-    return texts, [str(place / f"{fold}.ftz") for fold in folds]
+    return texts, [str(place / f"{fold}.bin") for fold in folds]
 
 
 def answers(name: str, texts: Sequence[Text], models: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -185,6 +200,14 @@ def measured(name: str, data: Path) -> dict[str, Any]:
             {"set": each, "kind": kind, "texts": len(places), "wrong": int(falls[places].sum()),
              "seen": bool(places[0] < len(trained))}
         )  # fmt: skip
+    functions = {row["text"]: (row["functionality"], row["label"]) for row in rows("toxicity/hatecheck")}
+    cases: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place in np.flatnonzero(source == "hatecheck"):
+        cases[functions[texts[place].text]].append(place)
+    result["functionalities"] = [
+        {"functionality": what, "label": label, "texts": len(places), "falls": int(falls[places].sum())}
+        for (what, label), places in sorted(cases.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
     prose = {"never seen": np.isin(source, PROSE), "held out": (source == "crawl") & (kinds == "prose")}
     for label, wanted in prose.items():
         result["prose"][label] = {"texts": int((wanted & ~truth).sum()), "wrong": int(falls[wanted & ~truth].sum())}
@@ -196,8 +219,14 @@ def measured(name: str, data: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--publish", action="store_true", help="write the figures for the report of runs")
+    parser.add_argument("--only", choices=sorted(STAGES), action="append", help="these stages; the others as stored")
     args = parser.parse_args()
-    result = {name: measured(name, folder()) for name in STAGES}
+    stored = CACHE / "safety.json"
+    result = json.loads(stored.read_text()) if args.only and stored.is_file() else {}
+    chosen = args.only or list(STAGES)
+    result |= {name: measured(name, folder()) for name in chosen}
+    CACHE.mkdir(exist_ok=True)
+    stored.write_text(json.dumps(result, indent=1))
     print("| stage | set | should fall | area under ROC | words alone | falls % | should stay | falls wrongly % |")
     print("|---|---|---|---|---|---|---|---|")
     for name, figures in result.items():
@@ -222,10 +251,13 @@ def main() -> None:
     for name, figures in result.items():
         for label, line in figures["prose"].items():
             print(f"{name}: good prose {label}: {interval(line['wrong'], line['texts'])} of {line['texts']}")
-    CACHE.mkdir(exist_ok=True)
-    (CACHE / "safety.json").write_text(json.dumps(result, indent=1))
+    print("\n| HateCheck's functionality | label | cases | `toxic` falls % |\n|---|---|---|---|")
+    for line in result.get("toxic", {}).get("functionalities", []):
+        share = interval(line["falls"], line["texts"])
+        print(f"| {line['functionality']} | {line['label']} | {line['texts']} | {share} |")
     if args.publish:
-        for name, figures in result.items():
+        for name in chosen:
+            figures = result[name]
             lines = [
                 {key: value for key, value in line.items() if not key.startswith(("roc", "auc"))}
                 for line in figures["found"]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from scipy.optimize import isotonic_regression
 
-from classifiers import inspection, toolkit, tuning
+from classifiers import inspection, outside, toolkit, tuning
 from classifiers.__main__ import main
-from classifiers.builders import split_groups
+from classifiers.builders import BROWN_DOMAINS, LABEL_DOMAINS, SET_DOMAINS, TEXT_DOMAINS, split_groups
 from classifiers.calibration import isotonic, labelled, platt, recalibrate
+from classifiers.checked import agreement, judgements, url_hash
 from classifiers.corpora import Example
 from classifiers.folds import MIN_SIMILARITY, apart, near_duplicates, shingles, similarity
-from curate.stages.quality.fasttext_model import FastTextModel, ModelCard, ModelError, url_words
+from curate.stages.quality.fasttext_model import FastTextModel, ModelCard, ModelError, find, url_words
 from tests.classifiers.test_toolkit import examples, spec
 
 WORDS = [f"{a}{b}" for a in "stone river mill harbour bridge winter copper field".split() for b in ("", "s", "ed")]
@@ -214,3 +217,43 @@ def test_platt_and_isotonic_agree_on_scores_that_are_calibrated() -> None:
     knots = np.array(isotonic(raw, truth))
     assert np.abs(np.interp([0.2, 0.5, 0.8], knots[:, 0], knots[:, 1]) - [0.2, 0.5, 0.8]).max() < 0.06
     assert platt(raw, truth)[0] == pytest.approx(-1, abs=0.05)
+
+
+# ---------------------------------------------------------------------------------------- what a reader says, languages
+
+
+def test_a_reader_judged_a_hundred_pages_by_the_taxonomy_and_no_text_of_theirs_is_kept() -> None:
+    read = judgements(toolkit.SPECS, "domain")
+    assert len(read) == 100 and all(len(key) == 16 and int(key, 16) >= 0 for key in read)
+    known = {*LABEL_DOMAINS.values(), *SET_DOMAINS.values(), *TEXT_DOMAINS.values(), *BROWN_DOMAINS.values()}
+    table = yaml.safe_load((toolkit.SPECS / "domain_sites.yaml").read_text())
+    assert set(read.values()) <= known | set(table) | {"other"}
+
+
+def test_agreement_with_the_reader_is_told_with_its_interval(tmp_path: Path) -> None:
+    made = [Example("a b", label, "g", "made", url=f"https://x.example/{n}") for n, label in enumerate("aabb")]
+    rows = [f"{url_hash(each.url)}\t{label}" for each, label in zip(made, "abbb", strict=True)]
+    (tmp_path / "mine_checked.tsv").write_text("\n".join(["# read", *rows, f"{url_hash('gone')}\ta"]) + "\n")
+    lines = agreement(tmp_path, "mine", made, list("aabb"))
+    assert "1 of them have no weak label" in lines[3] and lines[3].count("in 3 of 4 (75% [30%, 95%])") == 2
+    assert lines[-1] == "| a | b | 1 |" and agreement(tmp_path, "other", made, list("aabb")) == []
+
+
+def test_negatives_are_taken_in_the_languages_of_the_positives() -> None:
+    made = [Example("a b c", "spam", str(n), "x", stratum="en" if n < 9 else "de") for n in range(10)]
+    made += [Example("a b c", "clean", str(n), "x", stratum="en" if n < 100 else "de") for n in range(400)]
+    wanted = replace(spec(), crops_per_label=200, matched_strata=1.0)
+    counts = Counter((each.label, each.stratum) for each in toolkit._balanced(made, wanted, random.Random(0)))
+    assert counts["spam", "en"] == 180 and counts["spam", "de"] == 20
+    assert 150 < counts["clean", "en"] < 210 and 8 < counts["clean", "de"] < 40
+
+
+def test_texts_outside_of_the_training_are_of_one_length_and_of_sets_that_it_did_not_see(shared_data: Path) -> None:
+    for words in outside.RUNS:
+        texts = outside.labelled_texts(shared_data, words)
+        assert {len(each.text.split()) for each in texts} == {words} and {each.label for each in texts} == {
+            "good", "poor"}  # fmt: skip
+    model = FastTextModel(find("edu"))
+    seen = [Example("a", "teaches", "g", "wikitext2_valid")]
+    card = "\n".join(outside.tables(toolkit.load_spec("edu"), model, seen, shared_data))
+    assert "| brown | good |" in card and "WikiText" not in card and "wikitext" not in card
