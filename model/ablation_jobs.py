@@ -97,8 +97,8 @@ def carry_out(task: Task) -> str:
     import torch
 
     from model.config import Config
-    from model.data import TokenDataset
     from model.optimiser import learning_rate_rule
+    from model.shards import TokenDataset
     from model.train import load_model, wsd_points
     from model.transformer import Shape
 

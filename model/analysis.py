@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.ablation import CONTROLS, DUPLICATES, NOISE, NULL, Ablation, Job
 from model.intervals import bootstrap, identifiability_warnings, leave_largest_out, percentile_interval, profile
+from model.losses import Losses
 from model.optimum import compute_multiplier, curve_multiplier
-from model.scaling import Array, Chinchilla, Runs, fit_chinchilla
+from model.scaling import Chinchilla, Runs, fit_chinchilla
 from model.statistics import (
     Effect,
-    PairedLosses,
     decide,
     holm,
     learning_rate_sensitivity,
@@ -38,57 +37,6 @@ if TYPE_CHECKING:
 
 MEAN = "mean"
 """The primary outcome: the mean over evaluation domains, each counting alike."""
-
-
-class Losses:
-    """Bits of every evaluation document for every trained model."""
-
-    def __init__(
-        self, ablation: Ablation, evaluation: Path, overlaps: list[bool], results: Mapping[Job, Mapping[str, Any]]
-    ) -> None:
-        self.clean = ~np.array(overlaps)
-        table = pq.read_table(evaluation).filter(pa.array(self.clean)).to_pydict()
-        self.ablation = ablation
-        self.domain = np.array(table["domain"])
-        self.cluster = np.array(table["cluster"])
-        self.bytes = np.array(table["n_bytes"], float)
-        self.domains = sorted(set(table["domain"]))
-        self.results = results
-        self._of = {
-            (job.arm, job.size, job.regime, job.learning_rate_multiplier, job.seed): result
-            for job, result in results.items()
-        }
-
-    def has(self, arm: str, size: str, regime: str, rate: float = 1.0) -> bool:
-        return all((arm, size, regime, rate, seed) in self._of for seed in self.ablation.seeds)
-
-    def bits(self, arm: str, size: str, regime: str, point: int, rate: float = 1.0) -> Array:
-        """(seeds, documents)."""
-        found = [self._of[arm, size, regime, rate, seed]["points"][point]["bits"] for seed in self.ablation.seeds]
-        return np.array(found, float)[:, self.clean]
-
-    def point(self, arm: str, size: str, regime: str, point: int) -> Mapping[str, Any]:
-        """What the trainer says of one budget, of the first seed."""
-        value: Mapping[str, Any] = self._of[arm, size, regime, 1.0, self.ablation.seeds[0]]["points"][point]
-        return value
-
-    def by_domain(self, bits: Array) -> Array:
-        """(seeds, domains): bits a byte."""
-        sums = [bits[:, self.domain == d].sum(axis=1) / self.bytes[self.domain == d].sum() for d in self.domains]
-        return np.array(sums).T
-
-    def mean(self, arm: str, size: str, regime: str, point: int = -1, rate: float = 1.0) -> Array:
-        """(seeds): bits a byte, averaged over domains."""
-        return np.asarray(self.by_domain(self.bits(arm, size, regime, point, rate)).mean(axis=1))
-
-    def pairs(self, arm: str, size: str, regime: str, point: int) -> dict[str, PairedLosses]:
-        """Domain → the arm beside the baseline."""
-        ours, base = (self.bits(name, size, regime, point) for name in (arm, "baseline"))
-        return {
-            d: PairedLosses(ours[:, at], base[:, at], self.bytes[at], self.cluster[at])
-            for d in self.domains
-            for at in [self.domain == d]
-        }
 
 
 def analyse(ablation: Ablation, study: Study, results: Mapping[Job, Mapping[str, Any]]) -> dict[str, Any]:
@@ -406,7 +354,7 @@ def curves(losses: Losses, size: str, regime: str) -> dict[str, Any]:
     """Training loss along the way at the largest size: (tokens, each seed's loss) by arm."""
     found = {}
     for arm in losses.ablation.all_arms():
-        seeds = [losses._of[arm, size, regime, 1.0, seed]["curve"] for seed in losses.ablation.seeds]
+        seeds = [losses.curve(arm, size, regime, seed) for seed in losses.ablation.seeds]
         n = min(len(curve) for curve in seeds)
         found[arm] = {
             "tokens": [point[0] for point in seeds[0][:n]],

@@ -30,8 +30,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     from model.config import Config, Plan
-    from model.data import TokenDataset
     from model.evaluate import evaluate
+    from model.shards import TokenDataset
     from model.train import load_model, train, wsd_points
 
     changes: dict[str, Any] = {}
@@ -64,8 +64,8 @@ def _train(args: argparse.Namespace) -> int:
 
 def _opened(model_path: str, data_path: str | None = None) -> tuple[Any, Any]:
     """A trained model and the shards it goes with: its own, or others of the same tokenizer."""
-    from model.data import TokenDataset
     from model.evaluate import check_tokenizer
+    from model.shards import TokenDataset
     from model.train import load_model
 
     model, identity = load_model(model_path)
@@ -148,7 +148,7 @@ def _answered(name: str, run: Callable[[argparse.Namespace], int]) -> Callable[[
 
     def answer(args: argparse.Namespace) -> int:
         from model.checkpoint import CheckpointError
-        from model.data import DataError
+        from model.shards import DataError
         from model.train import DivergedError
 
         try:

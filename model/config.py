@@ -10,8 +10,8 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.data import TokenDataset
 from model.optimiser import batch_rule, learning_rate_rule
+from model.shards import TokenDataset
 from model.transformer import Shape
 
 PEAK_FLOPS = {

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
-from model.data import IGNORE, DataError, TokenDataset
+from model.data import IGNORE
+from model.shards import DataError, TokenDataset
 from model.transformer import Transformer
 
 BUCKETS = (64, 256, 1024, 4096)

@@ -24,8 +24,9 @@ import yaml
 
 from model import checkpoint
 from model.config import Config, Plan, device_peak
-from model.data import Batch, LoaderState, Schedule, TokenDataset, batches
+from model.data import Batch, LoaderState, Schedule, batches
 from model.optimiser import build, scale_at
+from model.shards import TokenDataset
 from model.transformer import Shape, Transformer, document_mask
 
 

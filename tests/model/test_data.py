@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.data import DataError, LoaderState, Schedule, TokenDataset, batches
+from model.data import LoaderState, Schedule, batches
+from model.shards import DataError, TokenDataset
 from tests.model.shards import EOD, VOCABULARY, synthetic, write_shards
 
 

@@ -13,9 +13,9 @@ import yaml
 
 from model.__main__ import main
 from model.config import Config
-from model.data import DataError, TokenDataset
 from model.evaluate import check_tokenizer, evaluate, evaluate_task, memorisation, score
 from model.sample import choose, generate, stream
+from model.shards import DataError, TokenDataset
 from model.train import load_model, train
 from model.transformer import Shape, Transformer
 from tests.model.shards import EOD, VOCABULARY, byte_tokenizer

@@ -15,8 +15,8 @@ import torch
 from model import checkpoint
 from model.checkpoint import CheckpointError
 from model.config import Config
-from model.data import DataError, TokenDataset
 from model.optimiser import build, learning_rate_rule, scale_at
+from model.shards import DataError, TokenDataset
 from model.train import DivergedError, load_model, train, wsd_points
 from model.transformer import Shape, Transformer
 from tests.model.shards import write_shards
