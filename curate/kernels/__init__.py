@@ -7,11 +7,22 @@ so the cache's folder is named by the hash of all of them.
 """
 
 import hashlib
+import importlib
 import os
 import sys
 from pathlib import Path
 
-import numba
+
+def import_without(hidden: str, module: str) -> None:
+    """Imports the module with another, which it would import if it could, out of sight. No effect on what has been
+    imported already."""
+    if hidden in sys.modules:
+        return
+    sys.modules[hidden] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module(module)
+    finally:
+        del sys.modules[hidden]
 
 
 def _version() -> str:
@@ -22,7 +33,10 @@ def _version() -> str:
     return digest.hexdigest()
 
 
-if not os.environ.get("NUMBA_CACHE_DIR") and os.access(sys.prefix, os.W_OK):
-    _cache = str(Path(sys.prefix) / "var" / "cache" / "curate" / _version())
-    os.environ["NUMBA_CACHE_DIR"] = _cache  # inherited by worker processes
-    numba.config.CACHE_DIR = _cache
+VERSION = _version()
+if not os.environ.get("NUMBA_CACHE_DIR") and os.access(sys.prefix, os.W_OK):  # numba reads it when it is imported
+    _cache = Path(sys.prefix) / "var" / "cache" / "curate" / VERSION
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache)  # also for worker processes
+# cffi, with its parser of C, would take a tenth of a second, only so that compiled code can call its libraries.
+import_without("cffi", "numba")
+importlib.import_module("numba").config.CACHE_DIR = os.environ.get("NUMBA_CACHE_DIR", "")

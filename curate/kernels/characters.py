@@ -14,6 +14,8 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.kernels.tables import stored
+
 SPACE = 1 << 0  # str.isspace
 LETTER = 1 << 1  # str.isalpha
 LINE_BREAK = 1 << 2  # str.splitlines
@@ -106,7 +108,12 @@ _BY_CATEGORY: dict[str, int] = defaultdict(
 
 @functools.cache
 def character_classes() -> NDArray[np.uint32]:
-    """The table: uint32[0x110000]. Built once a process, in about a tenth of a second."""
+    """The table: uint32[0x110000], read-only."""
+    return stored("characters", lambda: [_built()], 1)[0]
+
+
+def _built() -> NDArray[np.uint32]:
+    """The table from the Unicode database, in about a tenth of a second."""
     table = np.zeros(N_CODE_POINTS, dtype=np.uint32)
     # Planes 4 to 13 and the private ones hold no letter, space or punctuation.
     for first, last in ((0, 0xD7FF), (0xE000, 0x3FFFF), (0xE0000, 0xE0FFF)):
@@ -152,7 +159,6 @@ def character_classes() -> NDArray[np.uint32]:
     table[(table & LOWER) != 0] |= BEFORE_STOP
     table[_ranges("30-39 41-5A 61-7A A1-FFFF")] |= HOST
     table[_ranges("30-39 41-5A 61-7A")] |= PLAIN
-    table.setflags(write=False)
     return table
 
 

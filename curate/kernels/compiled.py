@@ -7,23 +7,29 @@ times slower. So a kernel must not allocate: its caller hands it the arrays that
 
 from __future__ import annotations
 
-import importlib
-import sys
+from collections.abc import Callable
+from typing import Any
 
 from numba import njit
+from numba.core.caching import FunctionCache
+
+from curate.kernels import import_without
 
 
-def _load_array_functions() -> None:
-    """Loads the part of numba that any kernel needs, with scipy.linalg out of sight: it would be imported, for a third
-    of a second, only to learn whether `np.cov` may use BLAS. What needs BLAS still asks for it by itself."""
-    if "scipy.linalg" in sys.modules:
-        return
-    sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("numba.np.arraymath")
-    finally:
-        del sys.modules["scipy.linalg"]
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of a function's machine code, without what only compiling needs: numba would first import all that
+    it can compile and fill its tables of types, for a third of a second in each process."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with self._guard_against_spurious_io_errors():
+            found = self._load_overload(sig, target_context)
+        if found is None:  # scipy.linalg would be imported, for a third of a second, for the sake of np.cov
+            import_without("scipy.linalg", "numba.np.arraymath")
+        return found
 
 
-_load_array_functions()
-kernel = njit(cache=True, nogil=True, _nrt=False)
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compiles the function at its first call with arguments of their types, or loads it from the cache."""
+    dispatcher = njit(nogil=True, _nrt=False)(function)
+    dispatcher._cache = _KernelCache(function)
+    return dispatcher

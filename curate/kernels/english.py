@@ -137,7 +137,10 @@ def special_tables(words: dict[str, tuple[str, ...]], cuts: dict[str, int]) -> S
             shapes[JOINS, word[before].encode()[0]] |= 1 << before
     for unit in _UNITS:
         _insert(units, unit)
-    return SpecialWords(keys, splits, cut_bits, units, shapes)
+    tables = SpecialWords(keys, splits, cut_bits, units, shapes)
+    for table in tables:
+        table.setflags(write=False)
+    return tables
 
 
 def _insert(keys: NDArray[np.uint64], word: str) -> int:

@@ -21,6 +21,7 @@ from curate.kernels.compiled import kernel
 from curate.kernels.english import MAX_SPECIAL_CHARACTERS, SpecialWords, special_tables, special_words
 from curate.kernels.hashing import FNV_OFFSET, finish, hash_range, step
 from curate.kernels.runs import split_run
+from curate.kernels.tables import stored
 from curate.kernels.utf8 import decode
 
 NON_SYMBOL = 1  # has a character that is no punctuation or control character (datatrove's set)
@@ -268,6 +269,11 @@ def _flags(points, low, high, classes):  # type: ignore[no-untyped-def]
 @functools.cache
 def english_tables() -> SpecialWords:
     """The special words of English, as `find_words` wants them."""
+    keys, splits, cuts, units, shapes = stored("english", _english_tables, len(SpecialWords._fields))
+    return SpecialWords(keys, splits, cuts, units, shapes)
+
+
+def _english_tables() -> SpecialWords:
     words = special_words()
     data = "".join(words).encode()
     offsets = np.cumsum([0, *(len(word.encode()) for word in words)], dtype=np.int64)
