@@ -39,6 +39,8 @@ class C4Rules(NamedTuple):
     policy: bool = True
     lorem_ipsum: bool = True
     curly_bracket: bool = True
+    sentences: bool = False
+    """Sentences are judged, and joined by spaces, instead of lines."""
 
 
 class C4Lines(NamedTuple):
@@ -60,9 +62,13 @@ def c4_lines(
     classes: NDArray[np.uint32],
     special: SpecialWords,
 ) -> C4Lines:
-    """Applies the rules to each document. `words` are first, last, start and flags of curate.stages.words.Words;
-    `lines` are first, last, start, stop, visible_start, visible_stop and flags of curate.stages.lines.Lines."""
+    """Applies the rules to each document. `words` are first, last, start, length and flags of
+    curate.stages.words.Words; `lines` are first, last, start, stop, visible_start, visible_stop and flags of
+    curate.stages.lines.Lines."""
     n = len(text_start)
+    if rules.sentences:
+        lines = _as_lines(*words)
+    words = (*words[:3], words[4])
     counts = np.zeros((n, len(COUNTS)), dtype=np.int64)
     bounds = np.zeros((2, n), dtype=np.int64)
     size = int((text_stop - text_start).sum())
@@ -99,6 +105,42 @@ _CITATION_NEEDED = np.frombuffer(b"[citation needed]", dtype=np.uint8)
 _LOREM, _JAVASCRIPT, _POLICY = 1, 2, 4
 
 
+def _as_lines(
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    start: NDArray[np.int64],
+    length: NDArray[np.int32],
+    flags: NDArray[np.uint8],
+) -> tuple[NDArray[Any], ...]:
+    """The sentences of the words in the form of lines; a sentence reaches from its first word to its last."""
+    size = int((last - first).sum())
+    begin, end = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    sentence_first, sentence_last = np.empty(len(first), dtype=np.int64), np.empty(len(first), dtype=np.int64)
+    n = _spans(first, last, start, length, flags, begin, end, sentence_first, sentence_last)
+    begin, end = begin[:n], end[:n]
+    return sentence_first, sentence_last, begin, end, begin, end, np.full(n, SQUARE | CURLY, dtype=np.uint8)
+
+
+@kernel
+def _spans(first, last, start, length, flags, begin, end, sentence_first, sentence_last):  # type: ignore[no-untyped-def]
+    n = 0
+    for document in range(len(first)):
+        sentence_first[document] = n
+        ended = True
+        for word in range(first[document], last[document]):
+            if word == first[document] or (
+                ended and (flags[word] & AFTER_GAP or not flags[word] & (ENDS_SENTENCE | IS_PUNCTUATION))
+            ):
+                begin[n] = start[word]
+                n += 1
+                ended = False
+            end[n - 1] = start[word] + length[word]
+            if flags[word] & ENDS_SENTENCE:
+                ended = True
+        sentence_last[document] = n
+    return n
+
+
 @kernel
 def _lines(  # type: ignore[no-untyped-def]
     data, eight, text_stop, first, last, start, flags,
@@ -124,7 +166,7 @@ def _lines(  # type: ignore[no-untyped-def]
                 # The line goes to `out` at once, and is taken back if a rule removes it.
                 begin = written
                 if row[1] > 0:
-                    out[written] = 10
+                    out[written] = 32 if rules[8] else 10
                     written += 1
                 begins = written
                 citations = 0
@@ -141,6 +183,9 @@ def _lines(  # type: ignore[no-untyped-def]
                         row[8] = reason - 7
                     continue
                 row[1] += 1
+                if rules[8]:
+                    row[7] += 1
+                    continue
                 if citations:
                     base = cited_stop[n_cited]
                     for index in range(written - begins):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,11 @@ _FORBIDDEN = pa.array([None, "lorem_ipsum", "curly_bracket"], type=pa.string())
 
 
 class C4QualityParameters(FilterParameters):
+    unit: Literal["line", "sentence"] = parameter(
+        "line",
+        "what is judged, and removed or kept as a whole; sentences that stay are joined by spaces",
+        source=_PAPER,
+    )
     terminal_punctuation: bool = parameter(
         True, "remove lines that do not end in . ? ! or a quote, or that end in three dots", source=_PAPER
     )
@@ -89,9 +94,10 @@ class C4Quality(MapStage):
             policy=p.remove_policy_lines,
             lorem_ipsum=p.drop_lorem_ipsum,
             curly_bracket=p.drop_curly_bracket,
+            sentences=p.unit == "sentence",
         )
         left = c4_lines(
-            w.data, w.text_start, w.text_stop, (w.first, w.last, w.start, w.flags),
+            w.data, w.text_start, w.text_stop, (w.first, w.last, w.start, w.length, w.flags),
             (lines.first, lines.last, lines.start, lines.stop, lines.visible_start, lines.visible_stop, lines.flags),
             rules, character_classes(), english_tables(),
         )  # fmt: skip

@@ -81,6 +81,7 @@ def stages() -> dict[str, tuple[MapStage, object]]:
             C4Quality(C4QualityParameters(terminal_punctuation=False)),
             C4QualityFilter(filter_no_terminal_punct=False),
         ),
+        "c4_by_sentence": (C4Quality(C4QualityParameters(unit="sentence")), C4QualityFilter(split_paragraph=False)),
         "fineweb_quality": (FineWebQuality(FineWebQualityParameters()), FineWebQualityFilter()),
     }
 
