@@ -143,9 +143,11 @@ def compute_multiplier(baseline: Chinchilla, parameters: float, tokens: float, a
     if arm_loss <= baseline.E:
         return float("inf")
 
+    log_x = np.log([[parameters, tokens]])
+
     def gap(log_m: float) -> float:
-        half = np.exp(log_m / 2)
-        return float(baseline.loss(parameters * half, tokens * half)) - arm_loss
+        # In logarithms: a bootstrap's law of few runs may have coefficients beyond any float.
+        return float(baseline.log_loss(log_x + log_m / 2)[0] - np.log(arm_loss))
 
     return _solve(gap)
 

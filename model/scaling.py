@@ -118,7 +118,14 @@ class Chinchilla(PowerLaw):
     def loss(self, parameters: Any, tokens: Any) -> Array:
         """L̂(N, D), broadcast."""
         parameters, tokens = np.broadcast_arrays(np.asarray(parameters, float), np.asarray(tokens, float))
-        return self.E + self.A * parameters**-self.alpha + self.B * tokens**-self.beta
+        # Each term in logarithms: a bootstrap's law of few runs may have coefficients beyond any float.
+        terms = [
+            np.exp(coefficient - exponent * np.log(x))
+            for coefficient, exponent, x in zip(
+                self.log_coefficients, self.exponents, (parameters, tokens), strict=True
+            )
+        ]
+        return np.asarray(self.E + terms[0] + terms[1])
 
     def as_dict(self) -> dict[str, float]:
         names = ("A", "B", "E", "alpha", "beta", "objective")

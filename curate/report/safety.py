@@ -19,7 +19,7 @@ from curate.engine.store import Store
 from curate.report.sections import first_rows
 
 MEASURED = Path(__file__).parent / "measured.json"
-FILTERS = ("url_filter", "url_safety", "nsfw", "toxic", "spam", "template_spam", "opt_out")
+FILTERS = ("url_filter", "url_safety", "nsfw", "toxic", "spam", "template_spam", "host_repetition", "opt_out")
 STATEMENTS = ("noai", "noimageai", "noml", "noindex", "tdm_reservation", "tdm_policy", "license")
 """Signals of `opt_out`, in the order of the page."""
 FORMS = 3

@@ -16,6 +16,7 @@ BUILT_IN: dict[str, str] = {
     "fix_text": "curate.stages.filters.fix_text:FixText",
     "gopher_quality": "curate.stages.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.stages.filters.gopher:GopherRepetition",
+    "host_repetition": "curate.stages.safety.host_repetition:HostRepetition",
     "language": "curate.stages.language.stage:Language",
     "language_prescreen": "curate.stages.language.prescreen:LanguagePrescreen",
     "language_thresholds": "curate.stages.filters.by_language:LanguageThresholds",

@@ -206,6 +206,9 @@ def test_multipliers_say_how_much_more_the_baseline_needs() -> None:
     better = float(TRUE.loss(1e9 * np.sqrt(1.3), 1e11 * np.sqrt(1.3)))
     assert compute_multiplier(TRUE, 1e9, 1e11, better) == pytest.approx(1.3)
     assert compute_multiplier(TRUE, 1e9, 1e11, 1.7) == np.inf
+    steep = Chinchilla(np.array([900.0, 900.0]), np.array([80.0, 80.0]), np.log(1.8), 0.0)
+    assert np.isfinite(steep.loss(1e5, 1e5))
+    assert 0 < compute_multiplier(steep, 1e5, 1e5, 1.9) < np.inf, "a coefficient that overflows is no reason to fail"
     assert data_multiplier(TRUE, 1e9, 1e11, float(TRUE.loss(1e9, 0.7e11))) == pytest.approx(0.7)
 
 
