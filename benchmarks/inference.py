@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +28,28 @@ NOISE = 0.005
 """Standard deviation of log loss; Chinchilla's figure scatters by about as much around its law."""
 
 
-def coverage(simulations: int, resamples: int, grid: int) -> dict[str, Any]:
-    """Share of simulations whose interval holds the true alpha, beta and E, by either method."""
+def simulated_fit(number: int, resamples: int, grid: int) -> dict[str, bool]:
+    """Method and parameter → whether the interval of simulation `number` holds the truth."""
     N, D = (g.ravel() for g in np.meshgrid(np.geomspace(5e7, 1.5e10, grid), np.geomspace(1e9, 5e11, grid)))
-    hits: dict[str, list[bool]] = {}
-    for number in range(simulations):
-        rng = np.random.default_rng(number)
-        runs = Runs(N, D, TRUTH.loss(N, D) * np.exp(rng.normal(0, NOISE, len(N))))
-        law = fit_chinchilla(runs, near=TRUTH)
-        samples = bootstrap(runs, law, n=resamples, seed=number) if resamples else []
-        for name in ("alpha", "beta", "E"):
-            truth, value = getattr(TRUTH, name), getattr(law, name)
-            spans = {"profile": profile_interval(runs, law, name)}
-            if samples:
-                spans["bootstrap"] = percentile_interval(value, [getattr(s, name) for s in samples])
-            for method, span in spans.items():
-                hits.setdefault(f"{method} {name}", []).append(span.low <= truth <= span.high)
-    return {name: share(sum(values), len(values)) for name, values in sorted(hits.items())}
+    rng = np.random.default_rng(number)
+    runs = Runs(N, D, TRUTH.loss(N, D) * np.exp(rng.normal(0, NOISE, len(N))))
+    law = fit_chinchilla(runs, near=TRUTH)
+    samples = bootstrap(runs, law, n=resamples, seed=number) if resamples else []
+    hits = {}
+    for name in ("alpha", "beta", "E"):
+        spans = {"profile": profile_interval(runs, law, name)}
+        if samples:
+            spans["bootstrap"] = percentile_interval(getattr(law, name), [getattr(s, name) for s in samples])
+        hits |= {f"{method} {name}": span.low <= getattr(TRUTH, name) <= span.high for method, span in spans.items()}
+    return hits
+
+
+def coverage(simulations: int, resamples: int, grid: int) -> dict[str, Any]:
+    """Share of simulations whose interval holds the true alpha, beta and E, by either method; a process a core."""
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        one = partial(simulated_fit, resamples=resamples, grid=grid)
+        found = list(pool.map(one, range(simulations), chunksize=4))
+    return {name: share(sum(hits[name] for hits in found), simulations) for name in sorted(found[0])}
 
 
 def share(count: int, n: int) -> dict[str, float]:
