@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,14 +70,24 @@ class TableWriter:
     def close(self, keep_empty: bool = False) -> FileEntry | None:
         """Ends the file and commits it. Without rows there is a file only if `keep_empty` asks for one and a
         schema is known."""
+        self.finish(keep_empty)
+        return self.commit()
+
+    def finish(self, keep_empty: bool = False) -> None:
+        """All that costs CPU of `close`: encodes and writes what is left."""
         self._flush(last=True)
         if self._writer is None:
             if not keep_empty or self.schema is None:
-                return None
+                return
             self._start()
-        assert self._writer is not None and self._sink is not None and self._file is not None
+        assert self._writer is not None and self._sink is not None
         self._writer.close()
         self._sink.flush()
+
+    def commit(self) -> FileEntry | None:
+        """All that waits of `close`: the disk or the object store has the finished file when this returns."""
+        if self._file is None:
+            return None
         self._context.__exit__(None, None, None)
         return FileEntry(self.name, self.rows, self._file.count, self._file.digest.hexdigest())
 
@@ -93,8 +104,13 @@ def _codecs(table: pa.Table) -> dict[str, str]:
     return {
         leaf: "zstd" if table.column(field.name).nbytes > SMALL_COLUMN_BYTES else "lz4"
         for field in table.schema
-        for leaf in _leaves(field.name, field.type)
+        for leaf in _leaves_of(field)
     }
+
+
+@cache
+def _leaves_of(field: pa.Field) -> tuple[str, ...]:
+    return tuple(_leaves(field.name, field.type))
 
 
 def _leaves(name: str, kind: pa.DataType) -> Iterator[str]:

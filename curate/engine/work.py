@@ -339,9 +339,11 @@ class _Writers:
         documents = self._writer("documents")
         assert documents.schema is not None
         self.report.schema = documents.schema.serialize().to_pybytes().hex()
-        # Most of a commit is waiting for the disk, a few milliseconds a file: side by side they wait once.
+        for writer in self._open.values():
+            writer.finish()
+        # The rest of a commit is waiting for the disk, a few milliseconds a file: side by side they wait once.
         with ThreadPoolExecutor(COMMITS_AT_A_TIME) as pool:
-            entries = list(pool.map(TableWriter.close, self._open.values()))
+            entries = list(pool.map(TableWriter.commit, self._open.values()))
         for kind, entry in zip(self._open, entries, strict=True):
             if entry is not None:
                 self.report.files[kind] = entry
