@@ -14,14 +14,19 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from curate.expressions import Condition
+from curate.placed_yaml import Place, PlacedMapping, PlacedSequence, parse
+from curate.placed_yaml import RecipeError as RecipeError
 from curate.registry import registered, stage_class
-from curate.stage import Stage, StageParameters
+from curate.stage import MapStage, Stage, StageParameters
+
+BESIDE = {
+    "label": "tells a second use apart",
+    "where": "a condition over what stages before it have measured: the documents that the stage is for",
+}
+"""What a recipe may say of any stage beside its parameters."""
 
 INPUT_KINDS = ("warc", "wet", "arc", "parquet", "jsonl", "html", "commoncrawl")
-
-
-class RecipeError(ValueError):
-    """A recipe or a `--set` is wrong; the message says where, what was given, what is allowed."""
 
 
 class Limits(BaseModel):
@@ -64,10 +69,7 @@ class Recipe:
 
     def resolved(self) -> dict[str, Any]:
         """Everything written out, defaults included."""
-        stages = [
-            {stage.name: ({"label": stage.label} if stage.label != stage.name else {}) | _plain(stage.parameters)}
-            for stage in self.stages
-        ]
+        stages = [{stage.name: _beside(stage) | stage.parameters.model_dump(mode="json")} for stage in self.stages]
         return self.header.model_dump(mode="json") | {"stages": stages}
 
     def to_yaml(self) -> str:
@@ -79,71 +81,10 @@ class Recipe:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _plain(parameters: StageParameters) -> dict[str, Any]:
-    return parameters.model_dump(mode="json")
-
-
-# ---------------------------------------------------------------------------------------- YAML with places
-
-
-@dataclass(frozen=True)
-class _Place:
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
-
-
-class _Mapping(dict[str, Any]):
-    """A mapping that knows where its keys stand."""
-
-    places: dict[str, _Place]
-
-
-class _Sequence(list[Any]):
-    """A sequence that knows where its items stand."""
-
-    places: list[_Place]
-
-
-def _parse(text: str, file: str) -> Any:
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = _Place(file, mark.line + 1 if mark else 0)
-        raise RecipeError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
-    return None if node is None else _value(node, file)
-
-
-def _value(node: yaml.Node, file: str) -> Any:
-    if node.tag.partition(":")[0] != "tag" or "python" in node.tag:
-        place = _Place(file, node.start_mark.line + 1)
-        raise RecipeError(f"{place}: the tag {node.tag} asks for more than data; only plain YAML values are allowed")
-    if isinstance(node, yaml.MappingNode):
-        mapping = _Mapping()
-        mapping.places = {}
-        for key_node, value_node in node.value:
-            place = _Place(file, key_node.start_mark.line + 1)
-            key = _value(key_node, file)
-            if not isinstance(key, str):
-                raise RecipeError(f"{place}: a key must be a word, not {key!r}")
-            if key in mapping:
-                raise RecipeError(f"{place}: the key {key!r} stands twice in one mapping")
-            mapping[key] = _value(value_node, file)
-            mapping.places[key] = place
-        return mapping
-    if isinstance(node, yaml.SequenceNode):
-        sequence = _Sequence(_value(item, file) for item in node.value)
-        sequence.places = [_Place(file, item.start_mark.line + 1) for item in node.value]
-        return sequence
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node)
-    except yaml.YAMLError as error:
-        place = _Place(file, node.start_mark.line + 1)
-        raise RecipeError(f"{place}: {getattr(error, 'problem', error)}; only plain YAML values are allowed") from None
+def _beside(stage: Stage) -> dict[str, str]:
+    """What a recipe says of a stage beside its parameters."""
+    label = {"label": stage.label} if stage.label != stage.name else {}
+    return label | ({"where": stage.where.rule} if stage.where is not None else {})
 
 
 # ---------------------------------------------------------------------------------------- loading
@@ -162,26 +103,26 @@ def load(path: str | Path, settings: Sequence[str] = (), output: str | None = No
 def load_resolved(text: str, name: str) -> Recipe:
     """The recipe that a run's folder keeps, given as text. RecipeError if it cannot be read here, for want of a
     stage or of a file that it names."""
-    raw = _parse(text, name)
-    if not isinstance(raw, _Mapping):
+    raw = parse(text, name)
+    if not isinstance(raw, PlacedMapping):
         raise RecipeError(f"{name}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
     return _recipe(raw, name)
 
 
-def _read(path: Path) -> _Mapping:
+def _read(path: Path) -> PlacedMapping:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: there is no such recipe file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read: {error}") from None
-    raw = _parse(text, str(path))
-    if not isinstance(raw, _Mapping):
+    raw = parse(text, str(path))
+    if not isinstance(raw, PlacedMapping):
         raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
     return raw
 
 
-def _extended(path: Path, chain: tuple[Path, ...] = ()) -> _Mapping:
+def _extended(path: Path, chain: tuple[Path, ...] = ()) -> PlacedMapping:
     """A recipe's mapping, after those that it extends."""
     if path.resolve() in chain:
         raise RecipeError(f"{path}: extends itself, by way of {' → '.join(p.name for p in chain)}")
@@ -205,7 +146,7 @@ def _extended(path: Path, chain: tuple[Path, ...] = ()) -> _Mapping:
     return base
 
 
-def _change(base: _Mapping, raw: _Mapping) -> None:
+def _change(base: PlacedMapping, raw: PlacedMapping) -> None:
     """`replace`, `remove`, `insert` and `set` of a recipe that extends another, in that order."""
     for label, stage in _typed(raw, "replace", dict, "label → stage").items():
         at = _index(base, label, raw.places["replace"])
@@ -226,14 +167,14 @@ def _change(base: _Mapping, raw: _Mapping) -> None:
         _assign(base, key, value, str(raw.places["set"]))
 
 
-def _typed(raw: _Mapping, key: str, kind: type, form: str) -> Any:
+def _typed(raw: PlacedMapping, key: str, kind: type, form: str) -> Any:
     value = raw.get(key, kind())
     if not isinstance(value, kind):
         raise RecipeError(f"{raw.places[key]}: {key}: takes {form}, not {value!r}")
     return value
 
 
-def _index(raw: _Mapping, label: Any, place: object) -> int:
+def _index(raw: PlacedMapping, label: Any, place: object) -> int:
     labels = _labels(raw)
     hits = [i for i, each in enumerate(labels) if each == label]
     if not hits:
@@ -250,7 +191,7 @@ def _name_of(item: Any) -> str:
     return next(iter(item), "") if isinstance(item, dict) else str(item)
 
 
-def _labels(raw: _Mapping) -> list[str]:
+def _labels(raw: PlacedMapping) -> list[str]:
     """Labels of the stages as written; mistakes are met later, with their place."""
     labels = []
     for item in raw.get("stages") or []:
@@ -258,6 +199,7 @@ def _labels(raw: _Mapping) -> list[str]:
         given = item.get(name) if isinstance(item, dict) else None
         given = dict(given) if isinstance(given, dict) else {}
         label = given.pop("label", None)
+        given.pop("where", None)
         if label is None:
             try:
                 label = stage_class(name).default_label(given)
@@ -267,16 +209,16 @@ def _labels(raw: _Mapping) -> list[str]:
     return labels
 
 
-def _set(raw: _Mapping, setting: str) -> None:
+def _set(raw: PlacedMapping, setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals:
         raise RecipeError(f"--set {setting}: the form is key=value, such as gopher_quality.min_words=30")
-    _assign(raw, key.strip(), _parse(text, f"--set {key}"), f"--set {key}")
+    _assign(raw, key.strip(), parse(text, f"--set {key}"), f"--set {key}")
 
 
-def _assign(raw: _Mapping, key: str, value: Any, where: str) -> None:
+def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
     head, _, rest = key.partition(".")
-    place = _Place(where, 0)
+    place = Place(where, 0)
     if head in Header.model_fields:
         target: Any = raw
         names = key.split(".")
@@ -293,14 +235,14 @@ def _assign(raw: _Mapping, key: str, value: Any, where: str) -> None:
         stages = raw["stages"]
         name = _name_of(stages[at])
         given = stages[at].get(name) if isinstance(stages[at], dict) else None
-        fresh = _Mapping(given or {})
+        fresh = PlacedMapping(given or {})
         fresh.places = dict(getattr(given, "places", {}))
-        outer = _Mapping({name: fresh})
+        outer = PlacedMapping({name: fresh})
         outer.places = {name: place}
         stages[at] = outer
         target, names = fresh, rest.split(".")
     for name in names[:-1]:
-        inner = _Mapping(target.get(name) or {})
+        inner = PlacedMapping(target.get(name) or {})
         inner.places = dict(getattr(target.get(name), "places", {}))
         target[name] = inner
         target.places[name] = place
@@ -309,7 +251,7 @@ def _assign(raw: _Mapping, key: str, value: Any, where: str) -> None:
     target.places[names[-1]] = place
 
 
-def _is_name(raw: _Mapping, name: str) -> bool:
+def _is_name(raw: PlacedMapping, name: str) -> bool:
     return any(_name_of(item) == name for item in raw.get("stages") or [])
 
 
@@ -320,7 +262,7 @@ def _top_keys() -> list[str]:
     return [*Header.model_fields, "stages", "extends"]
 
 
-def _recipe(raw: _Mapping, file: str) -> Recipe:
+def _recipe(raw: PlacedMapping, file: str) -> Recipe:
     unknown = [key for key in raw if key not in _top_keys()]
     if unknown:
         raise RecipeError(
@@ -330,10 +272,10 @@ def _recipe(raw: _Mapping, file: str) -> Recipe:
     header = _validated(Header, {k: v for k, v in raw.items() if k != "stages"}, raw, file, "")
     assert isinstance(header, Header)
     items = raw.get("stages")
-    if not isinstance(items, _Sequence) or not items:
+    if not isinstance(items, PlacedSequence) or not items:
         raise RecipeError(f"{raw.places.get('stages', file)}: stages: takes a list of stages, not {items!r}")
     stages = [_stage(item, place) for item, place in zip(items, items.places, strict=True)]
-    seen: dict[str, _Place] = {}
+    seen: dict[str, Place] = {}
     for stage, place in zip(stages, items.places, strict=True):
         if stage.label in seen:
             raise RecipeError(
@@ -344,53 +286,77 @@ def _recipe(raw: _Mapping, file: str) -> Recipe:
     return Recipe(header, tuple(stages))
 
 
-def _stage(item: Any, place: _Place) -> Stage:
+def _stage(item: Any, place: Place) -> Stage:
     if isinstance(item, str):
-        name, given = item, _Mapping()
+        name, given = item, PlacedMapping()
         given.places = {}
-    elif isinstance(item, _Mapping) and len(item) == 1:
+    elif isinstance(item, PlacedMapping) and len(item) == 1:
         name, given = next(iter(item.items()))
         place = item.places[name]
         if given is None:
-            given = _Mapping()
+            given = PlacedMapping()
             given.places = {}
     else:
         raise RecipeError(f"{place}: a stage is a name, or one name with its parameters, not {item!r}")
     names = sorted(registered())
     if name not in names:
         raise RecipeError(f"{place}: unknown stage {name!r}{_nearest(name, names)}; allowed: {', '.join(names)}")
-    if not isinstance(given, _Mapping):
+    if not isinstance(given, PlacedMapping):
         raise RecipeError(f"{place}: {name}: takes parameters as key: value, not {given!r}")
     try:
         kind = stage_class(name)
     except ImportError as error:
         raise RecipeError(f"{place}: the stage {name!r} cannot be loaded: {error}") from error
-    values = {key: value for key, value in given.items() if key != "label"}
+    values = {key: value for key, value in given.items() if key not in BESIDE}
     label = given.get("label")
     if label is not None and (not isinstance(label, str) or not label.replace("_", "a").replace("-", "a").isalnum()):
         raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
     parameters = _validated(kind.Parameters.chosen(values), values, given, str(place), f"{label or name}.", place)
     assert isinstance(parameters, StageParameters)
     try:
-        return kind(parameters, label)
+        stage = kind(parameters, label)
     except (ValueError, OSError) as error:
         raise RecipeError(f"{place}: {label or name}: {error}") from error
+    if given.get("where") is not None:
+        stage.where = _condition(stage, given["where"], given.places["where"])
+    return stage
+
+
+def _condition(stage: Stage, rule: Any, place: Place) -> Condition:
+    """What `where:` says. RecipeError if it cannot be read, or the stage cannot be for some documents alone."""
+    key = f"{place}: {stage.label}.where"
+    if not isinstance(rule, str):
+        raise RecipeError(f"{key}: takes a condition in quotes, such as \"language == 'en'\", not {rule!r}")
+    if not isinstance(stage, MapStage) or stage.parts() != (stage,):
+        raise RecipeError(f"{key}: {stage.name} decides over the whole collection, so it is for all documents or none")
+    if stage.checkpoint or stage.removes():
+        raise RecipeError(f"{key}: stages after {stage.name} need what it writes, so it is for all documents")
+    try:
+        condition = Condition(rule)
+    except ValueError as error:
+        raise RecipeError(f"{key}: {error}") from None
+    own = [name for name in condition.columns if name in (stage.label, *stage.writes())]
+    if own:
+        raise RecipeError(
+            f"{key}: {own[0]!r} is what the stage itself writes; a condition asks what stages before it did"
+        )
+    return condition
 
 
 def _validated(
     model: type[BaseModel],
     values: Mapping[str, Any],
-    raw: _Mapping,
+    raw: PlacedMapping,
     file: str,
     prefix: str,
-    place: _Place | None = None,
+    place: Place | None = None,
 ) -> BaseModel:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = [str(part) for part in first["loc"]]
-        where = _find(raw, location) or place or _Place(file, 0)
+        where = _find(raw, location) or place or Place(file, 0)
         key = prefix + ".".join(location)
         allowed = _fields(model, location)
         if first["type"] == "extra_forbidden":
@@ -410,10 +376,10 @@ def _validated(
         ) from None
 
 
-def _find(raw: Any, location: Sequence[str]) -> _Place | None:
+def _find(raw: Any, location: Sequence[str]) -> Place | None:
     place = None
     for name in location:
-        if isinstance(raw, _Mapping) and name in raw.places:
+        if isinstance(raw, PlacedMapping) and name in raw.places:
             place, raw = raw.places[name], raw[name]
         else:
             break

@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
+
+from curate.expressions import Condition
+from curate.rules import VERDICTS as VERDICTS
+from curate.rules import Rule as Rule
+from curate.rules import as_text as as_text
+from curate.rules import decide as decide
 
 T = TypeVar("T")
 
@@ -66,89 +71,6 @@ def parameter(
     return Field(default, description=doc, json_schema_extra=cast(Any, extra), **constraints)
 
 
-# ---------------------------------------------------------------------------------------- rules and verdicts
-
-VERDICTS = pa.schema(
-    [
-        ("rule", pa.string()),  # null: kept
-        ("value", pa.string()),
-        ("threshold", pa.string()),
-        ("duplicate_of", pa.string()),
-    ]
-)
-"""One row for each row of a batch: the rule that dropped it (null where it was kept), the value that the rule
-met, the threshold it asked for, and the id of the document that it duplicates."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Keep a document if `signal keep threshold`; a null signal never drops."""
-
-    name: str
-    """What the ledger says, such as `too_few_words`."""
-    signal: str
-    """A field of the stage's struct column."""
-    keep: Literal[">=", "<=", ">", "<", "==", "!=", "in"]
-    threshold: float | int | str | bool | Sequence[str]
-    parameter: str | None = None
-    """The stage's parameter that sets the threshold, for `what-if`."""
-
-    def passes(self, values: pa.Array) -> pa.Array:
-        """A boolean array, true where the document stays."""
-        if self.keep == "in":
-            allowed = pa.array(list(cast(Sequence[str], self.threshold)), type=values.type)
-            ok = pc.or_(pc.is_in(values, value_set=allowed), pc.is_null(values))
-        else:
-            ok = _COMPARE[self.keep](values, self.threshold)
-        return pc.fill_null(ok, True)
-
-
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": pc.greater_equal,
-    "<=": pc.less_equal,
-    ">": pc.greater,
-    "<": pc.less,
-    "==": pc.equal,
-    "!=": pc.not_equal,
-}
-
-
-def decide(signals: pa.StructArray, rules: Sequence[Rule]) -> pa.RecordBatch:
-    """Verdicts of a batch: for each row the first rule, in order, that it fails.
-
-    `signals` has one row a document; the answer has the schema VERDICTS and as many rows.
-    """
-    n = len(signals)
-    names: list[str | None] = [None] * n
-    found: list[str | None] = [None] * n
-    wanted: list[str | None] = [None] * n
-    open_rows = pa.array([True] * n, type=pa.bool_())
-    for rule in rules:
-        values = signals.field(rule.signal)
-        failing = pc.and_(open_rows, pc.invert(rule.passes(values)))
-        if not pc.any(failing).as_py():
-            continue
-        threshold = as_text(rule.threshold)
-        for row in pc.indices_nonzero(failing).to_pylist():
-            names[row], found[row], wanted[row] = rule.name, as_text(values[row].as_py()), threshold
-        open_rows = pc.and_(open_rows, pc.invert(failing))
-    columns = [pa.array(column, type=pa.string()) for column in (names, found, wanted, [None] * n)]
-    return pa.RecordBatch.from_arrays(columns, schema=VERDICTS)
-
-
-def as_text(value: Any) -> str | None:
-    """A value or threshold as the ledger writes it: shortest exact number, or words joined by commas."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.9g}"
-    if isinstance(value, Sequence):
-        return ",".join(str(item) for item in value)
-    return str(value)
-
-
 # ---------------------------------------------------------------------------------------- map stages
 
 
@@ -176,6 +98,12 @@ class Shared:
 
     def filter(self, mask: pa.Array) -> None:
         self._values = {key: value.filter(mask) for key, value in self._values.items()}
+
+    def narrowed(self, mask: pa.Array) -> Shared:
+        """What is here for the rows of the mask; this one stays as it is."""
+        part = Shared()
+        part._values = {key: value.filter(mask) for key, value in self._values.items()}
+        return part
 
     def clear(self) -> None:
         self._values.clear()
@@ -221,6 +149,8 @@ class Stage:
         self.parameters = parameters
         self.label = label or self.default_label(parameters.model_dump())
         """Tells two uses of a stage apart: names its column, its folder under dropped/, its ledger rows."""
+        self.where: Condition | None = None
+        """The documents that it is for, as a recipe's `where:` says; it leaves the others as they are, unmeasured."""
 
     @classmethod
     def default_label(cls, given: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from curate.commands import UsageError
-from curate.recipe import Header
+from curate.recipe import BESIDE, Header
 from curate.registry import registered, stage_class
 from curate.stage import Stage
 
@@ -76,7 +76,8 @@ def recipe_schema() -> dict[str, Any]:
         schema = stage_class(name).Parameters.model_json_schema(ref_template="#/$defs/{model}")
         definitions |= schema.pop("$defs", {})
         if "properties" in schema or schema.get("type") == "object":
-            schema.setdefault("properties", {})["label"] = {"type": "string", "description": "tells a second use apart"}
+            beside = {key: {"type": "string", "description": doc} for key, doc in BESIDE.items()}
+            schema.setdefault("properties", {}).update(beside)
         definitions[f"stage:{name}"] = schema
         reference = {"anyOf": [{"$ref": f"#/$defs/stage:{name}"}, {"type": "null"}]}
         uses.append({"const": name})

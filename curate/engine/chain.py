@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from curate.documents import IDENTITY
 from curate.engine.tables import empty_batch
+from curate.engine.where import edit, process
 from curate.stage import VERDICTS, MapStage, Outcome, Shared
 
 MAX_ERROR_CHARACTERS = 500
@@ -80,7 +81,7 @@ Fates = tuple[pa.RecordBatch, pa.RecordBatch | None, pa.RecordBatch | None]
 
 def _apply(stage: MapStage, batch: pa.RecordBatch, shared: Shared) -> Fates:
     """(kept, dropped, failed) of a batch that does not make the stage raise."""
-    outcome = stage.process(batch, shared)
+    outcome = process(stage, batch, shared)
     if outcome.batch.num_rows != batch.num_rows:
         raise RuntimeError(f"stage {stage.label} was given {batch.num_rows} rows and answered {outcome.batch.num_rows}")
     failed = None
@@ -98,7 +99,7 @@ def _apply(stage: MapStage, batch: pa.RecordBatch, shared: Shared) -> Fates:
             dropped = with_verdicts(outcome.batch.filter(lost), outcome.verdicts.filter(lost))
         shared.filter(keep)
         kept = kept.filter(keep)
-    return stage.edit(kept, shared), dropped, failed
+    return edit(stage, kept, shared), dropped, failed
 
 
 def _without(rows: object, n: int) -> pa.Array:

@@ -19,7 +19,8 @@ def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
     there = set(schema.names)
     before: dict[str, Stage] = {}
     for stage in stages:
-        missing = [name for name in stage.reads if name not in there]
+        asked = stage.where.columns if stage.where is not None else ()
+        missing = [name for name in (*stage.reads, *asked) if name not in there]
         if missing:
             raise MissingColumnError(
                 f"stage {stage.label} reads the column {missing[0]!r}, which is not there at that point; "
@@ -33,7 +34,8 @@ def check_columns(stages: Sequence[Stage], schema: pa.Schema) -> None:
 
 def _check_signals(stage: Stage, before: dict[str, Stage], schema: pa.Schema) -> None:
     fields: dict[str, list[str] | None] = {}
-    for name in stage.reads_signals():
+    asked = stage.where.signals if stage.where is not None else ()
+    for name in (*stage.reads_signals(), *asked):
         column, _, field = name.partition(".")
         if column not in fields:
             measuring = before.get(column)

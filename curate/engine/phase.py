@@ -77,7 +77,7 @@ def phases(stages: Sequence[Stage], input_fingerprint: str, limits: dict[str, An
     for members in group(stages):
         basis = {
             "format": FORMAT,
-            "engine": _code_hash(("curate.engine.chain", "curate.documents", "curate.stage")),
+            "engine": _code_hash(("curate.engine.chain", "curate.engine.where", "curate.documents", "curate.stage")),
             "upstream": upstream or {"input": input_fingerprint, "sources": _code_hash(("curate.sources",))},
             "limits": limits,
             "stages": [identity(stage) for stage in members],
@@ -95,6 +95,7 @@ def identity(stage: Stage) -> dict[str, Any]:
         "class": f"{module}:{type(stage).__qualname__}",
         "label": stage.label,
         "parameters": stage.parameters.model_dump(mode="json"),
+        "where": stage.where.rule if stage.where is not None else None,
         "code": _code_hash((module,)),
         "versions": {name: _version(name) for name in ("pyarrow", *stage.distributions)},
         "fingerprint": stage.fingerprint(),

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from curate.engine.chain import Chain
 from curate.engine.store import Store
 from curate.engine.tables import read_batches
+from curate.engine.where import edit, only_where
 from curate.recipe import Recipe
 from curate.stage import MapStage, Shared, Stage, decide
 
@@ -92,6 +93,9 @@ def changed_stages(old: Sequence[Stage], new: Sequence[Stage]) -> list[int]:
         raise WhatIfError("the recipes differ in their stages; what-if changes thresholds: rerun")
     indices = []
     for index, (one, other) in enumerate(zip(old, new, strict=True)):
+        rules = [stage.where.rule if stage.where is not None else None for stage in (one, other)]
+        if rules[0] != rules[1]:
+            raise WhatIfError(f"{other.label}.where changes which documents are measured: rerun")
         if one.parameters == other.parameters:
             continue
         fields = type(other.parameters).model_fields
@@ -135,10 +139,10 @@ def _verdicts(stage: MapStage, batch: pa.RecordBatch) -> pa.RecordBatch | None:
     if type(stage).process is not MapStage.process:
         if {"text", "html"} & set(stage.reads):
             raise WhatIfError(f"{stage.label} decides by the text itself, so stored signals cannot answer: rerun")
-        return stage.process(batch, Shared()).verdicts
+        return only_where(stage, batch, stage.process(batch, Shared()).verdicts)
     if getattr(stage.parameters, "mode", "filter") == "annotate":
         return None
-    return decide(batch.column(stage.label), stage.rules())
+    return only_where(stage, batch, decide(batch.column(stage.label), stage.rules()))
 
 
 def _decide(
@@ -205,7 +209,7 @@ class _Rest:
         verdicts = [name for name in batch.schema.names if name.startswith("verdict_")]
         batch = batch.drop_columns(verdicts) if verdicts else batch
         order = batch.column("id").to_pylist()
-        result = self._chains[at].run(self._stages[local].edit(batch, Shared()))
+        result = self._chains[at].run(edit(self._stages[local], batch, Shared()))
         fates = {id_: Fate(self._end) for id_ in result.kept.column("id").to_pylist()}
         for label, rows in result.dropped:
             for index, id_ in enumerate(rows.column("id").to_pylist()):

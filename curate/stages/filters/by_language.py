@@ -15,8 +15,8 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.expressions import signal
 from curate.stage import VERDICTS, FilterParameters, MapStage, Outcome, Shared, as_text, parameter
-from curate.stages.filters.custom import signal
 
 Limits = dict[str, dict[str, list[float | None]]]
 """Language → signal, such as gopher_quality.mean_word_length → the least and the most, null for no limit."""

@@ -2,167 +2,19 @@
 
     - custom: {rule: "gopher_quality.words >= 50 and quality.score > 0.3", label: long_and_good}
 
-The expression is read by Python's parser, never run by it: names, numbers, words in quotes, comparisons, `and`,
-`or`, `not`, `in [...]`, + - * / and parentheses are all there is, and anything else is refused when the recipe
-loads. A document stays where the expression is true, or where a null signal leaves it open.
+A document stays where the expression is true, or where a null signal leaves it open.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import field_validator
 
+from curate.expressions import Condition, parse, signal
 from curate.stage import VERDICTS, FilterParameters, MapStage, Outcome, Shared, as_text, parameter
-
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: pc.less,
-    ast.LtE: pc.less_equal,
-    ast.Gt: pc.greater,
-    ast.GtE: pc.greater_equal,
-    ast.Eq: pc.equal,
-    ast.NotEq: pc.not_equal,
-}
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: pc.add,
-    ast.Sub: pc.subtract,
-    ast.Mult: pc.multiply,
-    ast.Div: lambda left, right: pc.divide(pc.cast(left, pa.float64()), pc.cast(right, pa.float64())),
-}
-_ALLOWED = (
-    "signals such as gopher_quality.words, numbers, quoted words, < <= > >= == !=, in [...], and, or, not, + - * /"
-)
-
-
-def parse(rule: str) -> ast.expr:
-    """The expression's tree. ValueError, with the place and what is allowed, if it is more than a rule may be."""
-    try:
-        tree = ast.parse(rule.strip(), mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        place = f" at character {error.offset}" if isinstance(error, SyntaxError) else ""
-        raise ValueError(f"the rule {rule!r} cannot be read{place}; it may have {_ALLOWED}") from error
-    _check(tree, rule)
-    if not _is_condition(tree):
-        raise ValueError(f"the rule {rule!r} is no condition; compare it with something, such as `{rule} > 0`")
-    return tree
-
-
-def signals_of(tree: ast.expr) -> list[str]:
-    """The dotted names in the expression, in order, each once."""
-    names: list[str] = []
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.Attribute | ast.Name):
-            names.append(ast.unparse(node))
-            return
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(tree)
-    return list(dict.fromkeys(names))
-
-
-def _check(node: ast.AST, rule: str) -> None:
-    match node:
-        case ast.BoolOp(values=values):
-            children: Sequence[ast.AST] = values
-            for value in values:
-                if not _is_condition(value):
-                    raise ValueError(
-                        f"the rule {rule!r} joins {ast.unparse(value)!r}, which is no condition; compare it with "
-                        "something"
-                    )
-        case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
-            children = [operand]
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            children = [left, right]
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            children = [left]
-            for operator, right in zip(ops, comparators, strict=True):
-                if isinstance(operator, ast.In | ast.NotIn):
-                    if not isinstance(right, ast.List | ast.Tuple) or not all(
-                        isinstance(item, ast.Constant) for item in right.elts
-                    ):
-                        raise ValueError(f"the rule {rule!r}: after `in` comes a list, such as ['en', 'de']")
-                elif type(operator) in _COMPARE:
-                    children.append(right)
-                else:
-                    raise ValueError(f"the rule {rule!r} has `{ast.unparse(node)}`; it may have {_ALLOWED}")
-        case ast.Attribute(value=ast.Name() | ast.Attribute() as value):
-            children = [value]
-        case ast.Name():
-            children = []
-        case ast.Constant(value=bool() | int() | float() | str()):
-            children = []
-        case _:
-            raise ValueError(f"the rule {rule!r} has `{ast.unparse(node)}`; it may have {_ALLOWED}")
-    for child in children:
-        _check(child, rule)
-
-
-def _is_condition(node: ast.AST) -> bool:
-    if isinstance(node, ast.UnaryOp):
-        return isinstance(node.op, ast.Not) and _is_condition(node.operand)
-    return isinstance(node, ast.BoolOp | ast.Compare | ast.Attribute | ast.Name) or (
-        isinstance(node, ast.Constant) and isinstance(node.value, bool)
-    )
-
-
-def evaluate(node: ast.expr, batch: pa.RecordBatch) -> Any:
-    """The expression's value for each row: an array, or a scalar where it names no signal."""
-    match node:
-        case ast.Constant():
-            return pa.scalar(node.value)
-        case ast.Name() | ast.Attribute():
-            return signal(batch, ast.unparse(node))
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return pc.invert(evaluate(operand, batch))
-        case ast.UnaryOp(operand=operand):
-            return pc.negate(evaluate(operand, batch))
-        case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)](evaluate(left, batch), evaluate(right, batch))
-        case ast.BoolOp(op=op, values=values):
-            join = pc.and_kleene if isinstance(op, ast.And) else pc.or_kleene
-            result = evaluate(values[0], batch)
-            for value in values[1:]:
-                result = join(result, evaluate(value, batch))
-            return result
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            result, value = None, evaluate(left, batch)
-            for operator, right in zip(ops, comparators, strict=True):
-                if isinstance(operator, ast.In | ast.NotIn):
-                    items = pa.array([cast(ast.Constant, item).value for item in cast(ast.List, right).elts])
-                    among = pc.is_in(value, value_set=items.cast(value.type))
-                    one = pc.if_else(pc.is_null(value), None, among)
-                    one = pc.invert(one) if isinstance(operator, ast.NotIn) else one
-                else:
-                    other = evaluate(right, batch)
-                    one, value = _COMPARE[type(operator)](value, other), other
-                result = one if result is None else pc.and_kleene(result, one)
-            return result
-    raise TypeError(f"{ast.unparse(node)} cannot be evaluated")
-
-
-def signal(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """The column, or the field of a struct column, that a dotted name means. KeyError if there is none."""
-    column, *fields = name.split(".")
-    if column not in batch.schema.names:
-        raise KeyError(f"there is no column {column!r}; there are: {', '.join(batch.schema.names)}")
-    values = batch.column(column)
-    for field in fields:
-        names = (
-            [values.type.field(i).name for i in range(values.type.num_fields)]
-            if pa.types.is_struct(values.type)
-            else []
-        )
-        if field not in names:
-            raise KeyError(f"there is no signal {name!r}; {column} has: {', '.join(names) or 'no fields'}")
-        values = pc.struct_field(values, field)
-    return values
 
 
 class CustomParameters(FilterParameters):
@@ -183,26 +35,22 @@ class Custom(MapStage):
 
     def __init__(self, parameters: CustomParameters, label: str | None = None) -> None:
         super().__init__(parameters, label)
-        self._tree = parse(parameters.rule)
-        self._signals = signals_of(self._tree)
-        self.reads = tuple(dict.fromkeys(name.split(".")[0] for name in self._signals))  # type: ignore[misc]
+        self._rule = Condition(parameters.rule)
+        self.reads = self._rule.columns  # type: ignore[misc]
 
     def reads_signals(self) -> tuple[str, ...]:
-        return tuple(name for name in self._signals if "." in name)
+        return self._rule.signals
 
     def process(self, batch: pa.RecordBatch, shared: Shared) -> Outcome:
         """The ledger's value is what the rule's signals were."""
         p = cast(CustomParameters, self.parameters)
-        answer = evaluate(self._tree, batch)
-        if isinstance(answer, pa.Scalar):
-            answer = pa.array([answer.as_py()] * batch.num_rows, pa.bool_())
-        stays = pc.fill_null(answer, True)
+        stays = pc.fill_null(self._rule.answers(batch), True)
         if p.mode == "annotate":
             return Outcome(batch)
         names: list[str | None] = [None] * batch.num_rows
         found: list[str | None] = [None] * batch.num_rows
         wanted: list[str | None] = [None] * batch.num_rows
-        columns = {name: signal(batch, name) for name in self._signals}
+        columns = {name: signal(batch, name) for name in self._rule.names}
         for row in pc.indices_nonzero(pc.invert(stays)).to_pylist():
             values = (f"{name}={as_text(column[row].as_py())}" for name, column in columns.items())
             names[row], found[row], wanted[row] = "rule", " ".join(values), p.rule

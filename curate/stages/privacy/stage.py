@@ -74,7 +74,9 @@ class PiiParameters(StageParameters):
 
 
 class Pii(MapStage):
-    """Signals: `spans` (type, start, end, score), `count`, `density`."""
+    """Finds personal data and secrets, and replaces, redacts or counts them.
+
+    Signals: `spans` (type, start, end, score), `count`, `density`."""
 
     name = "pii"
     Parameters = PiiParameters

@@ -53,7 +53,9 @@ class HostRepetitionParameters(FilterParameters):
 
 
 class HostRepetition(GlobalStage):
-    """Signal: `score`, the share of a page's runs of words that stand on other pages of its host."""
+    """Drops pages filled in from their host's own text.
+
+    Signal: `score`, the share of a page's runs of words that stand on other pages of its host."""
 
     name = "host_repetition"
     Parameters = HostRepetitionParameters

@@ -53,7 +53,9 @@ class OptOutParameters(FilterParameters):
 
 
 class OptOut(MapStage):
-    """Signals: `robots` (all directives), `noindex`, `noai`, `noimageai`, `noml`, `tdm_reservation`, `tdm_policy`,
+    """Drops pages whose owners ask not to be mined or trained on, by header or meta tag; keeps licence links.
+
+    Signals: `robots` (all directives), `noindex`, `noai`, `noimageai`, `noml`, `tdm_reservation`, `tdm_policy`,
     `license` (by a header, a link, a meta tag, or in JSON-LD)."""
 
     name = "opt_out"

@@ -53,7 +53,9 @@ class SpamParameters(JudgeParameters):
 
 
 class Spam(MapStage):
-    """Signals: `score` (the model's, or the words' without one), `words` and what it is made of, as fractions of the
+    """Drops doorway and keyword-stuffing pages.
+
+    Signals: `score` (the model's, or the words' without one), `words` and what it is made of, as fractions of the
     page's words, and `model`."""
 
     name = "spam"

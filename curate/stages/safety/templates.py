@@ -55,7 +55,9 @@ class TemplateSpamParameters(FilterParameters):
 
 
 class TemplateSpam(GlobalStage):
-    """Signal: `score`, the share of a page's words that stand in sentences spun over many hosts."""
+    """Drops pages of one template spun over many hosts.
+
+    Signal: `score`, the share of a page's words that stand in sentences spun over many hosts."""
 
     name = "template_spam"
     Parameters = TemplateSpamParameters

@@ -55,7 +55,9 @@ class UrlFilterParameters(FilterParameters):
 
 
 class UrlFilter(MapStage):
-    """Signals: `domain`, `url`, `word`, `subword` (what matched, null where nothing did), `soft_words`, `lists`."""
+    """Drops pages by what their address says: listed domains and URLs, banned words.
+
+    Signals: `domain`, `url`, `word`, `subword` (what matched, null where nothing did), `soft_words`, `lists`."""
 
     name = "url_filter"
     Parameters = UrlFilterParameters

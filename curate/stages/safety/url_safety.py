@@ -54,7 +54,9 @@ class UrlSafetyParameters(FilterParameters):
 
 
 class UrlSafety(MapStage):
-    """Signals: `category` and `matched` (the domain or URL that is listed), null where nothing is."""
+    """Drops pages by the category that UT1's lists put their host or URL in: adult, gambling, phishing, malware, warez.
+
+    Signals: `category` and `matched` (the domain or URL that is listed), null where nothing is."""
 
     name = "url_safety"
     Parameters = UrlSafetyParameters

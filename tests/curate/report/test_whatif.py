@@ -29,7 +29,7 @@ stages:
   - c4_quality: {{terminal_punctuation: false, min_sentences: 4}}
   - gopher_quality: {{label: after_c4, min_words: 40, min_stop_words: 3}}
   - custom: {{label: ours, rule: "after_c4.words >= 45 or gopher_repetition.duplicate_line_fraction < 0.1"}}
-  - fineweb_quality
+  - fineweb_quality: {{where: "after_c4.words < 60"}}
 output: {folder}/out
 """
 WORDS = (

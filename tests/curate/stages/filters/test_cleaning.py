@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.expressions import parse
 from curate.stage import MapStage, Shared
-from curate.stages.filters.custom import Custom, CustomParameters, parse
+from curate.stages.filters.custom import Custom, CustomParameters
 from curate.stages.filters.fix_text import FixText, FixTextParameters, fix
 from curate.stages.filters.line_cleanup import LineCleanup, LineCleanupParameters
 from curate.stages.filters.machine_text import MachineText, MachineTextParameters
