@@ -14,7 +14,18 @@ import numpy.typing as npt
 from numba import njit
 
 from curate.kernels import markup
-from curate.kernels.html_bytes import contains, find_end_tag, is_space, lookup, lower, span, word_bits
+from curate.kernels.html_bytes import (
+    attribute_value,
+    contains,
+    find_byte,
+    find_end_tag,
+    is_blank,
+    is_number,
+    lookup,
+    lower,
+    span,
+    word_bits,
+)
 from curate.kernels.html_measure import (
     C_BREAKS,
     C_BUTTON,
@@ -30,30 +41,28 @@ from curate.kernels.html_measure import (
     add_words,
     measure,
 )
-from curate.kernels.html_nesting import close, ended_by_end_tag, ended_by_start_tag, ended_item
-from curate.kernels.markup import (
-    ATTRIBUTE_CODES,
-    ATTRIBUTE_HASHES,
-    IS_BLOCK,
-    IS_RAW,
-    IS_VOID,
-    TAG_CODES,
-    TAG_HASHES,
-)
+from curate.kernels.html_nesting import close, ended_by_end_tag, ended_by_start_tag, ended_item, numbers_lines
 
 MAX_DEPTH = 512
 """Elements nested deeper (browsers stop at 512 too) belong to the one at this depth."""
-TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX, SCRIPT_ASCIIMATH = range(9)
-"""Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query
-of an image's address."""
+(
+    TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX, SCRIPT_ASCIIMATH,
+    LITERAL,
+) = range(10)  # fmt: skip
+"""Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query of an image's
+address; LITERAL is text without entities, as in `<xmp>`."""
 
 T_A, T_PRE, T_BR, T_IMG, T_HR = (markup.CODE[name] for name in ["a", "pre", "br", "img", "hr"])
 T_SCRIPT, T_TITLE, T_MATH, T_BUTTON, T_CODE = (markup.CODE[n] for n in ["script", "title", "math", "button", "code"])
-T_B, T_STRONG, T_BODY, T_HTML, T_INPUT = (markup.CODE[name] for name in ["b", "strong", "body", "html", "input"])
+T_B, T_STRONG, T_BODY, T_HTML, T_INPUT, T_XMP = (
+    markup.CODE[name] for name in ["b", "strong", "body", "html", "input", "xmp"]
+)
 (
     A_CLASS, A_ID, A_ROLE, A_HREF, A_STYLE, A_HIDDEN, A_ALT, A_SRC, A_TYPE, A_ITEMPROP, A_ARIA, A_COLSPAN, A_ROWSPAN,
 ) = range(1, 14)  # fmt: skip
 MATH_BIT = np.int64(1) << markup.CLASS_NAMES.index("math")
+N_CLASSES = len(markup.CLASS_NAMES)
+SEEN_CLASSES = (np.int64(1) << N_CLASSES) - 1
 N_TAGS = len(markup.NAMES)
 N_COUNTS = len(COUNTS)
 
@@ -116,7 +125,7 @@ def _scan(page, known):
     opened = np.zeros(N_TAGS, np.int32)
     never_closed = np.zeros(N_TAGS + 1, np.bool_)
     nodes, segments, blocks, depth, overflow = 1, 0, 0, 0, 0
-    block, hidden, skip_depth, images, inputs = -1, 0, 0, 0, 0
+    block, hidden, skip_depth, number_depth, images, inputs = -1, 0, 0, 0, 0, 0
     i = 0
     while i < n:
         # -------- a run of text
@@ -128,16 +137,12 @@ def _scan(page, known):
         ):
             j += 1
         if j > i and skip_depth == 0:
-            blank = True
-            for k in range(i, j):
-                if page[k] > 32:
-                    blank = False
-                    break
+            blank = is_blank(page, i, j)
             if block < 0 and (not blank or opened[T_PRE] > 0):
                 block, blocks = blocks, blocks + 1
                 first_segment[block] = segments
                 level, seen = depth, np.int64(0)
-                while level > 0 and not IS_BLOCK[tag[stack[level]]]:
+                while level > 0 and not markup.IS_BLOCK[tag[stack[level]]]:
                     seen |= node_bits[stack[level]]
                     level -= 1
                 block_node[block], inline_bits[block] = stack[level], seen
@@ -146,8 +151,10 @@ def _scan(page, known):
                 row[C_BUTTON] = opened[T_BUTTON] > 0
                 images = inputs = 0
             if block >= 0:
-                kind[segments], start[segments], end[segments] = TEXT, i, j
-                segments += 1
+                copies = opened[T_PRE] > 0 and opened[T_BUTTON] > 0
+                if not copies and not (number_depth > 0 and is_number(page, i, j)):
+                    kind[segments], start[segments], end[segments] = TEXT, i, j
+                    segments += 1
                 if not blank:
                     measure(
                         page, i, j, counts[block], text[block], opened[T_A] > 0,
@@ -179,7 +186,7 @@ def _scan(page, known):
             value = ((value ^ lower(page[i])) * 16777619) & 0xFFFFFFFF
             i += 1
         name_end = i
-        code = lookup(TAG_HASHES, TAG_CODES, value)
+        code = lookup(markup.TAG_HASHES, markup.TAG_CODES, value)
         # -------- its attributes
         bits, shape, conceals, skips = np.int64(0), np.int64(value), False, False
         alt_start = alt_end = src_start = src_end = type_start = type_end = -1
@@ -193,31 +200,12 @@ def _scan(page, known):
             while i < n and page[i] > 32 and page[i] != 61 and page[i] != 62 and (page[i] != 47 or i == at):
                 mark = ((mark ^ lower(page[i])) * 16777619) & 0xFFFFFFFF
                 i += 1
-            while i < n and is_space(page[i]):
-                i += 1
-            value_start = value_end = i
-            if i < n and page[i] == 61:
-                i += 1
-                while i < n and is_space(page[i]):
-                    i += 1
-                if i < n and (page[i] == 34 or page[i] == 39):
-                    quote = page[i]
-                    i += 1
-                    value_start = i
-                    while i < n and page[i] != quote:
-                        i += 1
-                    value_end = i
-                    i += 1
-                else:
-                    value_start = i
-                    while i < n and page[i] > 32 and page[i] != 62:
-                        i += 1
-                    value_end = i
-            elif i == at:
+            value_start, value_end, i = attribute_value(page, i)
+            if i == at:
                 i += 1
             if closing:
                 continue
-            name = lookup(ATTRIBUTE_HASHES, ATTRIBUTE_CODES, mark)
+            name = lookup(markup.ATTRIBUTE_HASHES, markup.ATTRIBUTE_CODES, mark)
             if name == 0:
                 continue
             if name in (A_CLASS, A_ID, A_ROLE, A_ITEMPROP):
@@ -253,13 +241,15 @@ def _scan(page, known):
         if i >= n:
             break
         i += 1
-        boundary = IS_BLOCK[code]
+        boundary = markup.IS_BLOCK[code]
+        numbers = bits >> N_CLASSES
+        bits &= SEEN_CLASSES
         # -------- end tags
         if closing:
             if overflow > 0:
                 overflow -= 1
                 continue
-            if code in (T_BODY, T_HTML) or IS_VOID[code]:
+            if code in (T_BODY, T_HTML) or markup.IS_VOID[code]:
                 continue
             level = ended_by_end_tag(code, boundary, tag, stack, depth)
             if level > 0:
@@ -267,9 +257,11 @@ def _scan(page, known):
                 depth = level - 1
                 if skip_depth > depth:
                     skip_depth = 0
+                if number_depth > depth:
+                    number_depth = 0
             if boundary and opened[T_PRE] > 0 and block >= 0:
                 # In preformatted text a block-level element is a line; two edges that meet are one line's end.
-                if kind[segments - 1] != BREAK:
+                if kind[segments - 1] != BREAK and code != T_BUTTON:
                     kind[segments], start[segments], end[segments] = BREAK, i, i
                     segments += 1
             elif boundary:
@@ -286,17 +278,14 @@ def _scan(page, known):
             depth = level - 1
         if skip_depth > depth:
             skip_depth = 0
+        if number_depth > depth:
+            number_depth = 0
         # -------- elements without content of their own
         if code in (T_BR, T_HR):
             if block >= 0 and skip_depth == 0:
                 k = segments - 1
                 while k >= first_segment[block] and kind[k] == TEXT and opened[T_PRE] == 0:
-                    blank = True
-                    for b in range(start[k], end[k]):
-                        if page[b] > 32:
-                            blank = False
-                            break
-                    if not blank:
+                    if not is_blank(page, start[k], end[k]):
                         break
                     k -= 1
                 two = k >= first_segment[block] and kind[k] == BREAK
@@ -314,14 +303,11 @@ def _scan(page, known):
                 formula = IMAGE_TEX
                 value_start, value_end = alt_start, alt_end
             elif contains(page, src_start, src_end, _MIMETEX) or contains(page, src_start, src_end, _LATEX):
-                for k in range(src_start, src_end - 1):
-                    if page[k] == 63:
-                        formula = ADDRESS_TEX
-                        value_start, value_end = k + 1, src_end
-                        break
+                value_start, value_end = find_byte(page, 63, src_start, src_end - 1) + 1, src_end
+                formula = ADDRESS_TEX if value_start else -1
         elif code == T_INPUT:
             inputs += 1
-        elif IS_RAW[code] and not never_closed[code]:
+        elif markup.IS_RAW[code] and not never_closed[code]:
             end_tag = find_end_tag(page, i, name_start, name_end)
             if end_tag < 0:
                 never_closed[code] = True
@@ -339,29 +325,43 @@ def _scan(page, known):
                 elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _ASCIIMATH):
                     formula = SCRIPT_ASCIIMATH
                     value_start, value_end = i, end_tag
+                elif code == T_XMP and skip_depth == 0:
+                    formula = LITERAL
+                    value_start, value_end = i, end_tag
                 i = end_tag
                 while i < n and page[i] != 62:
                     i += 1
                 i += 1
         if formula >= 0:
+            apart = formula == LITERAL and opened[T_PRE] == 0
+            if apart:
+                block = -1
             if block < 0:
                 block, blocks = blocks, blocks + 1
                 first_segment[block] = segments
                 level = depth
-                while level > 0 and not IS_BLOCK[tag[stack[level]]]:
+                while level > 0 and not markup.IS_BLOCK[tag[stack[level]]]:
                     level -= 1
                 block_node[block] = stack[level]
                 counts[block, C_POSITION] = i
+            if apart:
+                tag[nodes], parent[nodes], block_node[block] = T_PRE, block_node[block], nodes
+                first_block[nodes], last_block[nodes] = block, blocks
+                nodes += 1
             kind[segments], start[segments], end[segments] = formula, value_start, value_end
             segments += 1
-            counts[block, C_CHARS] += 8
-            counts[block, C_WORDS] += 2
+            if formula == LITERAL:
+                measure(page, value_start, value_end, counts[block], text[block], False, False, True, known)
+                block = -1 if apart else block
+            else:
+                counts[block, C_CHARS] += 8
+                counts[block, C_WORDS] += 2
             continue
-        if IS_VOID[code] or IS_RAW[code]:
+        if markup.IS_VOID[code] or markup.IS_RAW[code]:
             continue
         # -------- push
         if boundary and opened[T_PRE] > 0 and block >= 0:
-            if kind[segments - 1] != BREAK:
+            if kind[segments - 1] != BREAK and code != T_BUTTON:
                 kind[segments], start[segments], end[segments] = BREAK, i, i
                 segments += 1
         elif boundary:
@@ -379,6 +379,8 @@ def _scan(page, known):
         hidden += conceals
         if skips and skip_depth == 0:
             skip_depth = depth
+        if numbers and number_depth == 0 and numbers_lines(numbers, code, opened):
+            number_depth = depth
         if code == T_A and has_href and block >= 0:
             counts[block, C_LINKS] += 1
     while depth >= 0:

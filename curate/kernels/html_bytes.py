@@ -60,6 +60,54 @@ def span(page, start, end):
 
 
 @njit(cache=True, nogil=True)
+def is_blank(page, start, end):
+    i = start
+    while i < end and page[i] <= 32:
+        i += 1
+    return i >= end
+
+
+@njit(cache=True, nogil=True)
+def is_number(page, start, end):
+    """Whether a text is digits and white space alone."""
+    i = start
+    while i < end and (page[i] <= 32 or 48 <= page[i] <= 57):
+        i += 1
+    return i >= end
+
+
+@njit(cache=True, nogil=True)
+def attribute_value(page, i):
+    """The range of the value of the attribute whose name ends at i, empty where it has none, and the position after."""
+    n = len(page)
+    while i < n and is_space(page[i]):
+        i += 1
+    if i >= n or page[i] != 61:
+        return i, i, i
+    i += 1
+    while i < n and is_space(page[i]):
+        i += 1
+    start = i
+    if i < n and (page[i] == 34 or page[i] == 39):
+        i += 1
+        while i < n and page[i] != page[start]:
+            i += 1
+        return start + 1, i, i + 1
+    while i < n and page[i] > 32 and page[i] != 62:
+        i += 1
+    return start, i, i
+
+
+@njit(cache=True, nogil=True)
+def find_byte(page, byte, start, end):
+    """Position of a byte in a range; −1 if none."""
+    for i in range(start, end):
+        if page[i] == byte:
+            return i
+    return -1
+
+
+@njit(cache=True, nogil=True)
 def find_end_tag(page, i, name_start, name_end):
     """Position of the `</name` at or after i; −1 if none."""
     n, size = len(page), name_end - name_start

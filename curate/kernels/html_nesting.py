@@ -8,12 +8,13 @@ from __future__ import annotations
 from numba import njit
 
 from curate.kernels import markup
-from curate.kernels.markup import ENDS_P, IS_BLOCK
+from curate.kernels.markup import ENDS_P, GUTTER, IS_BLOCK, LINE_NUMBER, LINE_NUMBER_IN_CODE, NUMBERED
 
 MAX_LOOK = 256
 """How far up the stack a tag looks for the element that it ends."""
 T_A, T_P, T_LI, T_DT, T_DD, T_DL = (markup.CODE[name] for name in ["a", "p", "li", "dt", "dd", "dl"])
 T_TR, T_TD, T_TH, T_TABLE = (markup.CODE[name] for name in ["tr", "td", "th", "table"])
+T_PRE, T_CODE = markup.CODE["pre"], markup.CODE["code"]
 T_UL, T_OL, T_MENU, T_OPTION, T_BUTTON = (markup.CODE[name] for name in ["ul", "ol", "menu", "option", "button"])
 
 
@@ -102,3 +103,12 @@ def close(level, depth, stack, tag, last_block, opened, concealed, blocks):
         hidden += concealed[depth] & 1
         depth -= 1
     return hidden
+
+
+@njit(cache=True, nogil=True)
+def numbers_lines(marks, code, opened):
+    """Whether an element with these bits of markup.CODE_WORDS holds the number of a line, or those of all lines."""
+    if marks & LINE_NUMBER or (marks & GUTTER and code == T_TD):
+        return True
+    inside = opened[T_PRE] + opened[T_CODE] > 0 and code not in (T_PRE, T_CODE)
+    return inside and (marks & LINE_NUMBER_IN_CODE) > 0 and not marks & NUMBERED

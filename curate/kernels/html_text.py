@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from curate.kernels.html import BREAK, TEXT, Page
+from curate.kernels.html import BREAK, LITERAL, TEXT, Page
 
-FLOWING, PREFORMATTED, BROKEN_CODE = range(3)
+FLOWING, PREFORMATTED, BROKEN_CODE, CODE_LINE = range(4)
 """How a block is written: white space collapsed; left as it is; or as code whose lines end at `<br>`, where spaces
-indent and only line ends of the source are white space to collapse."""
+indent and only line ends of the source are white space to collapse; or as a line of code, left as it is too."""
+AMPERSAND = np.frombuffer(b"amp;", np.uint8)
 FORMULA = 1
 """The control byte that stands for a formula; pages' own control bytes are left out."""
 
@@ -24,14 +25,18 @@ def _emit(page, kind, start, end, first_segment, blocks, manner):
     size = 0
     for b in blocks:
         for s in range(first_segment[b], first_segment[b + 1]):
-            size += end[s] - start[s] + 1 if kind[s] == TEXT else 1
+            if kind[s] == TEXT or kind[s] == LITERAL:
+                size += (end[s] - start[s] + 1) * (5 if kind[s] == LITERAL else 1)
+            else:
+                size += 1
     out, at = np.empty(size + 1, np.uint8), 0
     offsets = np.zeros(len(blocks) + 1, np.int64)
     for index in range(len(blocks)):
-        b, pre, code = blocks[index], manner[index] == PREFORMATTED, manner[index] == BROKEN_CODE
+        b, code = blocks[index], manner[index] == BROKEN_CODE
+        pre = manner[index] == PREFORMATTED or manner[index] == CODE_LINE
         begin, space, indent = at, False, 0
         for s in range(first_segment[b], first_segment[b + 1]):
-            if kind[s] == TEXT:
+            if kind[s] == TEXT or kind[s] == LITERAL:
                 for i in range(start[s], end[s]):
                     byte = page[i]
                     if pre:
@@ -42,6 +47,10 @@ def _emit(page, kind, start, end, first_segment, blocks, manner):
                         if byte > 31 or byte == 9 or byte == 10:
                             out[at] = byte
                             at += 1
+                        if byte == 38 and kind[s] == LITERAL:
+                            for letter in AMPERSAND:
+                                out[at] = letter
+                                at += 1
                     elif code and (byte == 32 or byte == 9):
                         indent += 1
                     elif byte == 32 or 9 <= byte <= 13:

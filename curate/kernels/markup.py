@@ -203,6 +203,15 @@ CLASS_WORDS: dict[str, str] = {
 }
 CLASS_NAMES = list(CLASS_WORDS)
 
+# Words by which highlighters mark the numbers of lines. They stand above the others' bits; no model sees them.
+CODE_WORDS: dict[str, str] = {
+    "line_number": "_linenos_ _lineno_ _linenodiv_ _blob_num_ _hljs_ln_n _crayon_num _rouge_gutter_",
+    "line_number_in_code": "_ln_ _lnt_ _linenumber _line_number",
+    "gutter": "_gutter_",
+    "numbered": "_hljs_ln_",
+}
+LINE_NUMBER, LINE_NUMBER_IN_CODE, GUTTER, NUMBERED = (1 << bit for bit in range(len(CODE_WORDS)))
+
 # Words of the text itself that furniture uses.
 TEXT_WORDS: dict[str, str] = {
     "cookies": "cookie consent gdpr datenschutz",
@@ -259,5 +268,5 @@ def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.int16], npt.NDArray
     return table, np.array(bits, dtype=np.int64)
 
 
-CLASS_TABLE, CLASS_BITS = automaton(CLASS_WORDS)
+CLASS_TABLE, CLASS_BITS = automaton(CLASS_WORDS | CODE_WORDS)
 TEXT_TABLE, TEXT_BITS = automaton(TEXT_WORDS)

@@ -19,7 +19,9 @@ import numpy.typing as npt
 from curate.kernels import markup
 from curate.kernels.element_roles import R_IN_ROW, R_PREFORMATTED, R_ROW, R_TABLE
 from curate.kernels.html import (
+    BREAK,
     IMAGE_TEX,
+    LITERAL,
     SCRIPT_ASCIIMATH,
     SCRIPT_TEX,
     SCRIPT_TEX_DISPLAY,
@@ -27,16 +29,17 @@ from curate.kernels.html import (
     TEXT,
     Page,
 )
-from curate.kernels.html_measure import C_BREAKS, C_CHARS, C_CODE
-from curate.kernels.html_text import BROKEN_CODE, FLOWING, FORMULA, PREFORMATTED, emit
+from curate.kernels.html_measure import C_BREAKS, C_BUTTON, C_CHARS, C_CODE
+from curate.kernels.html_text import BROKEN_CODE, CODE_LINE, FLOWING, FORMULA, PREFORMATTED, emit
 from curate.stages.extract import asciimath
+from curate.stages.extract.code_language import language_before
 from curate.stages.extract.formulas import to_tex
 from curate.stages.extract.units import Structure
 
 _T = markup.CODE
-_LANGUAGE = re.compile(rb"(?:language|lang|brush:|highlight(?:-source)?|sourceCode|src)[-\s]\s*([A-Za-z][\w+#]{0,15})")
-_LINE_NUMBERS = re.compile(r"[\d\s]+")
+_LINE_NUMBERS = re.compile(r"\s*(?:[0-9]{1,9}\s+)+[0-9]{1,9}\s*")
 _FORMULA = chr(FORMULA)
+_COPY = re.compile(r"(?i:copy|copied|copy (?:code|text|snippet|to clipboard))!?")
 _REMOTE = re.compile(r"<(?:img|iframe|script)\b[^>]{0,2000}\bsrc\s*=\s*[\"']?(?:https?:)?//", re.IGNORECASE)
 MAX_SPANNED = 32
 """A cell that says it spans more columns than this is written as spanning so many, so that no tag writes a book."""
@@ -77,32 +80,45 @@ def write_text(
     counts = page.counts[chosen]
     broken = (counts[:, C_BREAKS] > 0) & (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
     manner = np.where(broken | (structure.listings[chosen] > 0), BROKEN_CODE, FLOWING).astype(np.int8)
+    in_row = page.tag[structure.listings[chosen]] == _T["table"]
+    manner[in_row] = CODE_LINE
     manner[roles[:, R_PREFORMATTED] > 0] = PREFORMATTED
+    table_rows = np.flatnonzero(page.tag == _T["tr"]) if in_row.any() else np.zeros(0, np.int64)
+    rows = structure.roles[page.node[chosen], R_ROW].tolist()
+    buttons = counts[:, C_BUTTON].tolist()
     lines: list[_Line] = []
-    last_listing = 0
+    last_listing = last = 0
     texts, contexts = _texts(source, page, chosen, manner), map(Context._make, roles.tolist())
     for index, (text, context, code) in enumerate(zip(texts, contexts, (manner != FLOWING).tolist(), strict=True)):
         of = listing[index]
         if context.preformatted:
-            text = text.removeprefix("\n").rstrip("\n")
-            if _LINE_NUMBERS.fullmatch(text) and "\n" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\n").rstrip("\n")
+            if _numbers_lines(text, context.cell == rows[index] + 1):
                 continue
         if of and of == last_listing:
-            lines[-1].text += "\n" + text.rstrip()
+            down = (
+                np.searchsorted(table_rows, rows[index]) - np.searchsorted(table_rows, rows[last])
+                if in_row[index]
+                else 1
+            )
+            lines[-1].text += "\n" * int(down) + text.rstrip()
+            last = index
+        elif buttons[index] and _COPY.fullmatch(text):
+            continue
         elif text and not text.isspace() and (code or not _is_escaped_markup(text)):
             lines.append(_Line(text, context, index, code))
-            last_listing = of
+            last_listing, last = of, index
     out: list[str] = []
-    rows = _row_cells(page, structure) if roles[:, R_ROW].any() else {}
+    cells = _row_cells(page, structure) if roles[:, R_ROW].any() else {}
     at, last_item, last_table = 0, 0, 0
     while at < len(lines):
         line = lines[at]
         context = line.context
-        if context.in_row and context.row in rows:
+        if context.in_row and context.row in cells:
             stop = at
             while stop < len(lines) and lines[stop].context.row == context.row and lines[stop].context.in_row:
                 stop += 1
-            out.append(_row(lines[at:stop], rows[context.row], markdown, context.table != last_table))
+            out.append(_row(lines[at:stop], cells[context.row], markdown, context.table != last_table))
             last_table, at = context.table, stop
             continue
         last_table = 0
@@ -111,6 +127,15 @@ def write_text(
         last_item = context.item or last_item
         at += 1
     return _join_markdown(out) if markdown else "\n".join(out)
+
+
+def _numbers_lines(text: str, in_first_cell: bool) -> bool:
+    """Whether preformatted text is 1, 2, 3, …, a line each, in the first cell of a row: the numbers of the lines of
+    the code in the next."""
+    if not in_first_cell or "\n" not in text or not _LINE_NUMBERS.fullmatch(text):
+        return False
+    numbers = [int(number) for number in text.split()]
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _is_escaped_markup(text: str) -> bool:
@@ -145,7 +170,7 @@ def _with_formulas(piece: str, source: bytes, page: Page, block: int) -> str:
     """The piece with each FORMULA replaced by its TeX; a formula given twice in a row is written once."""
     segments = range(int(page.first_segment[block]), int(page.first_segment[block + 1]))
     kinds = [int(page.kind[s]) for s in segments]
-    spoken = [s for s, kind in zip(segments, kinds, strict=True) if kind > TEXT + 1]
+    spoken = [s for s, kind in zip(segments, kinds, strict=True) if kind not in (TEXT, BREAK, LITERAL)]
     written: list[str] = []
     for index, s in enumerate(spoken):
         kind = int(page.kind[s])
@@ -200,12 +225,11 @@ def _row(lines: Sequence[_Line], cells: list[int], markdown: bool, first: bool) 
 def _paragraph(line: _Line, markdown: bool, starts_item: bool, source: bytes, page: Page, block: int) -> str:
     context, text = line.context, line.text
     if not markdown:
-        return "- " + text if context.item and context.lists and starts_item else text
+        return "- " + text if context.item and context.lists and starts_item and not context.preformatted else text
     if line.code:
-        start = int(page.start[page.first_segment[block]])
-        found = _LANGUAGE.findall(source[max(start - 300, 0) : start])
+        language = language_before(source, int(page.start[page.first_segment[block]]))
         fence = "```" if "```" not in text else "````"
-        text = f"{fence}{found[-1].decode().lower() if found else ''}\n{text}\n{fence}"
+        text = f"{fence}{language}\n{text}\n{fence}"
     elif context.heading:
         text = "#" * context.heading + " " + text.replace("\n", " ")
     elif context.item and context.lists:

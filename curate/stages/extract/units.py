@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
-from curate.kernels.element_roles import R_CELL, R_HEADING, R_PREFORMATTED, R_TABLE, element_roles
+from curate.kernels.element_roles import R_CELL, R_HEADING, R_PREFORMATTED, R_ROW, R_TABLE, element_roles
 from curate.kernels.html import Page
 from curate.kernels.html_measure import C_CHARS, C_CODE, C_WORDS
 
@@ -22,6 +22,7 @@ MIN_LISTING_LINES = 2
 MIN_CODE_SHARE = 0.8
 """Of a line's characters, inside `<code>`: highlighters leave spaces between the elements."""
 _T = markup.CODE
+CODE_CLASS = 1 << markup.CLASS_NAMES.index("code")
 
 
 class Structure(NamedTuple):
@@ -40,7 +41,11 @@ class Structure(NamedTuple):
 def structure_of(page: Page) -> Structure:
     """Finds a page's data tables and code listings."""
     roles: npt.NDArray[np.int32] = element_roles(page.tag, page.parent)
-    tables, listings = _data_tables(page, roles), _listings(page)
+    listings = _listings(page)
+    in_rows = _listings_in_rows(page, roles)
+    tables = _data_tables(page, roles, np.where(in_rows, 0, listings))
+    tables[in_rows > 0] = 0
+    listings = np.where(in_rows, in_rows, listings)
     element = np.maximum(tables, listings)
     units = np.arange(len(element))
     if element.any():
@@ -48,8 +53,9 @@ def structure_of(page: Page) -> Structure:
     return Structure(roles, tables, listings, units)
 
 
-def _data_tables(page: Page, roles: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Layout, and no data table, is one that holds another, or a cell with many blocks, a heading or code."""
+def _data_tables(page: Page, roles: npt.NDArray[np.int32], listings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Layout, and no data table, is one that holds another, or a cell with many blocks, a heading or preformatted
+    code, or one row with a listing in it; a table within `<pre>` holds code."""
     own = roles[page.node]
     tables = own[:, R_TABLE].astype(np.int64)
     if not tables.any():
@@ -59,8 +65,12 @@ def _data_tables(page: Page, roles: npt.NDArray[np.int32]) -> npt.NDArray[np.int
     layout[roles[page.parent[inner], R_TABLE]] = True
     cells = own[:, R_CELL]
     crowded = np.bincount(cells, minlength=len(page.tag)) > MAX_CELL_BLOCKS
-    apart = (own[:, R_HEADING] > 0) | (own[:, R_PREFORMATTED] > cells) | crowded[cells]
+    apart = (own[:, R_HEADING] > 0) | (own[:, R_PREFORMATTED] > 0) | crowded[cells]
     layout[tables[(cells > 0) & apart]] = True
+    if listings.any():
+        rows = np.unique(own[:, R_ROW])
+        single = np.bincount(roles[rows, R_TABLE], minlength=len(page.tag)) == 1
+        layout[tables[(listings > 0) & single[tables]]] = True
     layout[0] = False
     return np.where(layout[tables], 0, tables)
 
@@ -78,3 +88,21 @@ def _listings(page: Page) -> npt.NDArray[np.int64]:
     others = np.bincount(above, ~(line | blank), minlength=len(page.tag))
     whole = (lines >= MIN_LISTING_LINES) & (others == 0)
     return np.where(whole[above], above, 0)
+
+
+def _listings_in_rows(page: Page, roles: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Per block: its table if that is a listing: a line in each row, in a cell whose class says code, and nothing
+    else but numbers of lines, which are no text."""
+    cells = roles[page.node, R_CELL]
+    line = (cells == page.node) & ((page.bits[page.node] & CODE_CLASS) > 0)
+    if not line.any():
+        return np.zeros(len(cells), np.int64)
+    tables = roles[page.node, R_TABLE].astype(np.int64)
+    written = np.diff(page.first_segment) > 0
+    lines = np.bincount(tables, line & written, minlength=len(page.tag))
+    others = np.bincount(tables, ~line & written, minlength=len(page.tag))
+    rows = np.bincount(roles[page.node, R_ROW], line & written, minlength=len(page.tag))
+    crowded = np.bincount(tables, rows[roles[page.node, R_ROW]] > 1, minlength=len(page.tag))
+    whole = (lines >= MIN_LISTING_LINES) & (others == 0) & (crowded == 0)
+    whole[0] = False
+    return np.where(whole[tables], tables, 0)
