@@ -1,12 +1,13 @@
 """`python -m classifiers COMMAND NAME`: builds, trains, evaluates, calibrates or describes one bundled model.
 
-A fastText model is a spec (`classifiers/specs/NAME.yaml`), which `classifiers.toolkit` knows what to do with. The
-extractor's model is a module of its own, with a function for every command that it knows.
+A fastText model is a spec (`classifiers/specs/NAME.yaml`, or a file of yours), which `classifiers.toolkit` knows what
+to do with. The extractor's model is a module of its own, with a function for every command that it knows.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -18,14 +19,28 @@ SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.y
 COMMANDS = ("build", "train", "evaluate", "calibrate", "tune", "card")
 
 
+_Help = argparse.RawDescriptionHelpFormatter
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 a wrong command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m classifiers", description=__doc__)
+    # Behind command and name, --help asks for the options of these.
+    parser = argparse.ArgumentParser(
+        prog="python -m classifiers", description=__doc__, add_help=not given[2:], formatter_class=_Help
+    )
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("name", choices=sorted([*MODULES, *SPECS]))
+    names = sorted([*MODULES, *SPECS])
+    parser.add_argument(
+        "name", metavar="NAME", help=f"{', '.join(names)}, or the file of a spec of yours: my_model.yaml"
+    )
     chosen, rest = parser.parse_known_args(given)
-    if chosen.name in SPECS:
+    own = chosen.name.endswith((".yaml", ".yml"))
+    if chosen.name not in names and not own:
+        close = difflib.get_close_matches(chosen.name, names, n=1)
+        nearest = f"; did you mean {close[0]!r}?" if close else ""
+        parser.error(f"no model {chosen.name!r}{nearest}; there are: {', '.join(names)}, or a file my_model.yaml")
+    if own or chosen.name in SPECS:
         return _fasttext(chosen.command, chosen.name, rest)
     module = importlib.import_module(MODULES[chosen.name])
     command = getattr(module, chosen.command, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from classifiers.corpora import Example, crawl_pages, json_lines, reliable_sites, short_texts, site, wcxb_pages
+from curate.sources import Documents, plan, read
 from curate.stages.language.ngrams import NgramIdentifier
+from curate.stages.quality.fasttext_model import ModelError
 
 Builder = Callable[[Path, Path], list[Example]]
 """(data folder, cache folder) → examples."""
@@ -275,6 +277,43 @@ BUILDERS: dict[str, Builder] = {
     "toxic": toxic,
     "spam": spam,
 }
+
+
+TEXTS = ("jsonl", "parquet", "wet")
+"""Kinds of input that hold texts; pages become texts in a run, whose `documents/*.parquet` can be named."""
+
+
+def named_examples(named: Mapping[str, Mapping[str, Any]], folder: Path, most: int) -> list[Example]:
+    """Examples from the inputs that a spec names for each label, at most so many of a label, drawn by a hash of URL and
+    text, so that order and names of files mean nothing. Texts of one site are a group; a text without a URL is one by
+    itself. InputError as for a recipe's input."""
+    found: list[Example] = []
+    for label, inputs in named.items():
+        if not set(inputs) & set(TEXTS):
+            raise ModelError(
+                f"examples.{label}: {dict(inputs)} names no texts; allowed: {', '.join(TEXTS)}, each a path or glob"
+            )
+        given = {key: _below(folder, value) if key in TEXTS else value for key, value in inputs.items()}
+        drawn: list[tuple[bytes, Example]] = []
+        for shard in plan(given):
+            for event in read(shard):
+                if not isinstance(event, Documents):
+                    continue
+                columns = (event.batch.column(name).to_pylist() for name in ("id", "url", "text"))
+                for id_, url, text in zip(*columns, strict=True):
+                    group = site(url) if url else id_
+                    order = hashlib.blake2b(f"{url}\n{text}".encode(), digest_size=8).digest()
+                    drawn.append((order, Example(text, label, group, label, url=url or "")))
+            drawn = sorted(drawn, key=lambda each: each[0])[:most]
+        found += [example for _, example in drawn]
+    return _by_language(found) if found else []
+
+
+def _below(folder: Path, value: Any) -> Any:
+    """Paths relative to a spec's folder, as paths from here; URLs as they are."""
+    if isinstance(value, list):
+        return [_below(folder, item) for item in value]
+    return str(folder / value) if isinstance(value, str) and "://" not in value else value
 
 
 def split_groups(examples: Iterable[Example], seed: int, folds: int) -> list[int]:

@@ -1,7 +1,9 @@
-"""Trains, evaluates, calibrates and describes the bundled fastText models. The unit is a *spec*, a YAML under `specs/`:
-what the model is for, its labels, and fastText's settings. Everything follows from the spec, the data and a seed:
+"""Trains, evaluates, calibrates and describes fastText models, the bundled ones and a user's own. The unit is a *spec*,
+a YAML: what the model is for, its labels, where their texts are, and fastText's settings. Everything follows from the
+spec, the data and a seed:
 
     python -m classifiers train wikipedia_reference --data ../shared/data
+    python -m classifiers train my_spec.yaml
 
 builds the examples, cross-validates over whole sites, fits the calibration on the held-out scores, trains on all of it,
 quantizes, and writes NAME.ftz, NAME.json and the card NAME.md under `classifiers/models/`.
@@ -24,7 +26,7 @@ import numpy as np
 import yaml
 
 from classifiers import checked, fasttext_process, inspection, outside
-from classifiers.builders import BUILDERS, crops, split_groups
+from classifiers.builders import BUILDERS, crops, named_examples, split_groups
 from classifiers.calibration import labelled, platt, recalibrate
 from classifiers.corpora import Example
 from classifiers.evaluation import Evaluation, auc, bootstrap_auc, evaluate_scores
@@ -49,12 +51,17 @@ MAX_CROPS = 40
 
 @dataclass(frozen=True)
 class Spec:
-    """What a YAML of `specs/` says."""
+    """What a spec's YAML says."""
 
     name: str
     summary: str
     """One sentence for the card."""
     caveats: list[str]
+    examples: dict[str, dict[str, Any]] | None = None
+    """Label → where its texts are, as a recipe's `input:` says it, such as {jsonl: good/*.jsonl.gz}, relative to the
+    spec. The bundled models have builders instead."""
+    texts_per_label: int = 20_000
+    """Of more texts so many are drawn, by a hash of URL and text."""
     positive: str | None = None
     """The label whose probability is the score; None: several classes."""
     dimension: int = 16
@@ -89,12 +96,32 @@ class Spec:
 
 
 def load_spec(name: str) -> Spec:
-    """The spec of a model. ModelError names the file and the key that is wrong."""
-    path = SPECS / f"{name}.yaml"
+    """The spec of a bundled model, or in a file `NAME.yaml`. ModelError names the file and the key that is wrong."""
+    path = Path(name) if is_file(name) else SPECS / f"{name}.yaml"
     try:
-        return Spec(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
-    except TypeError as error:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Spec(name=path.stem, **raw)
+    except (TypeError, yaml.YAMLError) as error:
         raise ModelError(f"{path}: {error}; allowed: {', '.join(Spec.__dataclass_fields__)}") from error
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a spec's file, not of a bundled model."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def gathered(name: str, data: Path, cache: Path, built: Path | None = None) -> list[Example]:
+    """The examples of a model: those of a build, those that its spec names, or what its builder finds in `data`."""
+    if built is not None:
+        return stored(built)
+    spec = load_spec(name)
+    if spec.examples is not None:
+        return named_examples(spec.examples, Path(name).parent, spec.texts_per_label)
+    if spec.name not in BUILDERS or is_file(name):
+        raise ModelError(
+            f"{name}: examples: say for each label where its texts are, such as good: {{jsonl: good.jsonl}}"
+        )
+    return BUILDERS[name](data, cache)
 
 
 def check(examples: Sequence[Example], spec: Spec) -> None:
@@ -184,7 +211,8 @@ def held_out(examples: Sequence[Example], spec: Spec) -> tuple[np.ndarray, list[
 def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | None = None) -> Evaluation:
     """All of it: examples (of `data`, or the file of a build), cross-validation, calibration, final model, card."""
     spec = load_spec(name)
-    examples = BUILDERS[name](data, cache) if built is None else stored(built)
+    examples = gathered(name, data, cache, built)
+    name = spec.name
     check(examples, spec)
     examples = apart(examples)
     probabilities, labels, models, folds = held_out(examples, spec)
@@ -200,7 +228,7 @@ def train(name: str, data: Path, cache: Path, out: Path = MODELS, built: Path | 
     path = out / f"{name}.ftz"
     path.with_suffix(".json").unlink(missing_ok=True)
     model = fit(examples, spec, spec.seed, True, path)
-    if path.stat().st_size > MAX_MODEL_BYTES:
+    if out == MODELS and path.stat().st_size > MAX_MODEL_BYTES:
         raise ModelError(f"{path}: {path.stat().st_size / 1e6:.1f} MB; a bundled model has at most 5 MB")
     card = ModelCard(
         name,
@@ -269,7 +297,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of every command here."""
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of labelled data")
     parser.add_argument("--cache", type=Path, default=Path(".bench/classifiers"), help="for extracted pages")
-    parser.add_argument("--out", type=Path, default=MODELS, help="folder for the model and its card")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the model and its card; default: the bundled models', or the spec file's"
+    )
     parser.add_argument("--labelled", type=Path, help="JSON lines with text and label, for evaluate and calibrate")
     parser.add_argument("--method", choices=("platt", "isotonic"), default="platt", help="of calibrate")
     parser.add_argument("--seconds", type=float, default=600, help="time budget of tune")
@@ -289,33 +319,34 @@ def run_command(command: str, name: str, args: argparse.Namespace) -> int:
     """`build` counts the examples (or makes them, with --links), `train` makes the model and its card, `evaluate`
     prints the card that a training would make, or tells how the model does on labelled texts; `calibrate` fits its
     scores anew to such texts, `tune` looks for better settings, `card` prints the card."""
+    out = args.out or (Path(name).parent if is_file(name) else MODELS)
+    stem = Path(name).stem if is_file(name) else name
     if command == "card":
-        print((args.out / f"{name}.md").read_text())
+        print((out / f"{stem}.md").read_text())
         return 0
     if command == "build" and args.links:
         return _build_from_links(name, args)
     if command == "build":
-        examples = BUILDERS[name](args.data, args.cache)
+        examples = gathered(name, args.data, args.cache)
         for label, count in sorted(Counter(example.label for example in examples).items()):
             groups = len({example.group for example in examples if example.label == label})
             print(f"{label}: {count} texts of {groups} groups")
         return 0
-    out = args.out
     if command == "calibrate":
         if args.labelled is None:
             raise ModelError(
                 "calibrate needs --labelled FILE: JSON lines with text and label; training calibrates itself"
             )
-        print(recalibrate(name, args.labelled, args.method, out))
+        print(recalibrate(stem, args.labelled, args.method, out))
         return 0
     if command == "evaluate" and args.labelled:
-        print(evaluate_labelled(name, args.labelled, out))
+        print(evaluate_labelled(stem, args.labelled, out))
         return 0
     if command == "tune":
         from classifiers.tuning import settings, tune
 
         spec = load_spec(name)
-        examples = BUILDERS[name](args.data, args.cache) if args.examples is None else stored(args.examples)
+        examples = gathered(name, args.data, args.cache, args.examples)
         check(examples, spec)
         best, lines = tune(apart(examples), spec, args.seconds)
         print("\n".join([*lines, f"best: {settings(best)}"]))

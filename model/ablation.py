@@ -125,7 +125,7 @@ class Ablation(_Strict):
     """Instead of the recipe's input, for every arm."""
     workspace: str
     """Folder of everything that the ablation makes."""
-    arms: dict[str, Arm] = Field(min_length=1)
+    arms: dict[str, Arm] = {}
     """Arms beside the baseline."""
     controls: Controls = Controls()
     sizes: dict[str, Size] = Field(min_length=1)
@@ -168,6 +168,8 @@ class Ablation(_Strict):
     def _evaluated(self) -> Ablation:
         if not self.evaluation and self.held_out is None:
             raise ValueError("an ablation needs evaluation sets: evaluation, held_out, or both")
+        if len(self.all_arms()) == 1:
+            raise ValueError("an ablation needs something to compare: arms, or controls that are not switched off")
         if self.mixture is not None and self.mixture.size not in self.sizes:
             raise ValueError(f"mixture.size {self.mixture.size!r} is none of sizes: {', '.join(self.sizes)}")
         return self

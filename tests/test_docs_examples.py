@@ -1,0 +1,44 @@
+"""What the documentation shows as a recipe, an ablation or a classifier's spec is one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from classifiers.toolkit import load_spec
+from curate.recipe import load
+from model.ablation import read
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = [
+    pytest.param(block, id=f"{file.name}-{number}")
+    for file in sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", file.read_text(), re.DOTALL | re.MULTILINE))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_can_be_used_as_it_stands(tmp_path: Path, block: str) -> None:
+    file = tmp_path / "example.yaml"
+    file.write_text(block)
+    if "\narms:" in block:
+        assert read(file).arms
+    elif "\nexamples:" in block:
+        assert load_spec(str(file)).examples
+    elif "extends:" in block:
+        file.write_text(block.replace("extends: ", f"extends: {ROOT}/pipelines/"))
+        assert load(file).stages
+    elif "\nstages:" in block:
+        assert load(file).stages
+    elif block.startswith("  - "):
+        head = "name: x\ninput: {jsonl: x.jsonl}\noutput: out\nstages:\n"
+        # A model that an example names is the reader's own.
+        file.write_text(head + block.replace("models/recipes_worth_keeping.ftz", "edu"))
+        assert load(file).stages
+    elif block.startswith("limits:"):
+        file.write_text(f"name: x\ninput: {{jsonl: x.jsonl}}\noutput: out\nstages: [gopher_quality]\n{block}")
+        assert load(file).header.limits.record_cpu_seconds > 0
+    else:
+        assert "mixture:" in block, "an example of a kind that this test does not know"
