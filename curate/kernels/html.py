@@ -42,16 +42,20 @@ from curate.kernels.html_measure import (
     measure,
 )
 from curate.kernels.html_nesting import close, ended_by_end_tag, ended_by_start_tag, ended_item, numbers_lines
+from curate.kernels.html_segments import (
+    ADDRESS_TEX,
+    BREAK,
+    IMAGE_TEX,
+    LITERAL,
+    MATHML,
+    SHADOW_MATHML,
+    TEXT,
+    draws_formula,
+    script_formula,
+)
 
 MAX_DEPTH = 512
 """Elements nested deeper (browsers stop at 512 too) belong to the one at this depth."""
-(
-    TEXT, BREAK, MATHML, IMAGE_TEX, SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SHADOW_MATHML, ADDRESS_TEX, SCRIPT_ASCIIMATH,
-    LITERAL,
-) = range(10)  # fmt: skip
-"""Kinds of segment. SHADOW_MATHML repeats a formula whose TeX may follow; ADDRESS_TEX is the query of an image's
-address; LITERAL is text without entities, as in `<xmp>`."""
-
 T_A, T_PRE, T_BR, T_IMG, T_HR = (markup.CODE[name] for name in ["a", "pre", "br", "img", "hr"])
 T_SCRIPT, T_TITLE, T_MATH, T_BUTTON, T_CODE = (markup.CODE[n] for n in ["script", "title", "math", "button", "code"])
 T_B, T_STRONG, T_BODY, T_HTML, T_INPUT, T_XMP = (
@@ -101,10 +105,9 @@ class Page(NamedTuple):
     """Per element: the columns and rows that a cell says it spans, 1 for any other."""
 
 
-_DISPLAY, _NONE, _DISPLAYED = (np.frombuffer(t, np.uint8) for t in (b"display:none", b"display: none", b"mode=display"))
-_KATEX, _MATHJAX, _TEX = (np.frombuffer(t, np.uint8) for t in (b"katex-html", b"mathjax", b"math/tex"))
-_TRUE, _MIMETEX, _LATEX = (np.frombuffer(text, np.uint8) for text in (b"true", b"mimetex", b"latex"))
-_ASCIIMATH = np.frombuffer(b"math/asciimath", np.uint8)
+_DISPLAY, _NONE, _TRUE, _MIMETEX, _LATEX = (
+    np.frombuffer(text, np.uint8) for text in (b"display:none", b"display: none", b"true", b"mimetex", b"latex")
+)
 
 
 @njit(cache=True, nogil=True)
@@ -213,11 +216,7 @@ def _scan(page, known):
                 if name == A_CLASS:
                     for k in range(value_start, value_end):
                         shape = ((shape ^ page[k]) * 16777619) & 0xFFFFFFFF
-                    skips = (
-                        contains(page, value_start, min(value_start + 7, value_end), _MATHJAX)
-                        and value_end > value_start
-                        and page[value_start] == 77
-                    ) or contains(page, value_start, value_end, _KATEX)
+                    skips = draws_formula(page, value_start, value_end)
             elif name == A_STYLE:
                 conceals = conceals or contains(page, value_start, value_end, _DISPLAY)
                 conceals = conceals or contains(page, value_start, value_end, _NONE)
@@ -319,11 +318,8 @@ def _scan(page, known):
                 elif code == T_MATH:
                     formula = MATHML if skip_depth == 0 else SHADOW_MATHML
                     value_start, value_end = name_start - 1, end_tag
-                elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _TEX):
-                    formula = SCRIPT_TEX_DISPLAY if contains(page, type_start, type_end, _DISPLAYED) else SCRIPT_TEX
-                    value_start, value_end = i, end_tag
-                elif code == T_SCRIPT and type_end > type_start and contains(page, type_start, type_end, _ASCIIMATH):
-                    formula = SCRIPT_ASCIIMATH
+                elif code == T_SCRIPT and type_end > type_start:
+                    formula = script_formula(page, type_start, type_end)
                     value_start, value_end = i, end_tag
                 elif code == T_XMP and skip_depth == 0:
                     formula = LITERAL

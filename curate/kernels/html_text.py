@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from curate.kernels.html import BREAK, LITERAL, TEXT, Page
+from curate.kernels.html import Page
+from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 
 FLOWING, PREFORMATTED, BROKEN_CODE, CODE_LINE = range(4)
 """How a block is written: white space collapsed; left as it is; or as code whose lines end at `<br>`, where spaces

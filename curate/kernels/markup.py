@@ -6,7 +6,8 @@ Everything here ends as small arrays that the scanner in `curate.kernels.html` i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -135,10 +136,12 @@ def name_hash(name: bytes) -> int:
     return value
 
 
-def _hash_table(names: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
+def _hash_table(
+    names: Sequence[str], others: Mapping[str, int] = MappingProxyType({})
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Open-addressing table: hashes (−1: free) and codes."""
     hashes, codes = np.full(TABLE_SIZE, -1, np.int64), np.zeros(TABLE_SIZE, np.int16)
-    for code, name in enumerate(names):
+    for name, code in [*((name, code) for code, name in enumerate(names)), *others.items()]:
         if name:
             value = name_hash(name.encode())
             slot = value % TABLE_SIZE
@@ -148,7 +151,7 @@ def _hash_table(names: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArra
     return hashes, codes
 
 
-TAG_HASHES, TAG_CODES = _hash_table(NAMES)
+TAG_HASHES, TAG_CODES = _hash_table(NAMES, {"mml:math": CODE["math"], "m:math": CODE["math"]})
 
 ATTRIBUTES = [
     "", "class", "id", "role", "href", "style", "hidden", "alt", "src", "type", "itemprop", "aria-hidden", "colspan",

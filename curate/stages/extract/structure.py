@@ -18,18 +18,9 @@ import numpy.typing as npt
 
 from curate.kernels import markup
 from curate.kernels.element_roles import R_IN_ROW, R_PREFORMATTED, R_ROW, R_TABLE
-from curate.kernels.html import (
-    BREAK,
-    IMAGE_TEX,
-    LITERAL,
-    SCRIPT_ASCIIMATH,
-    SCRIPT_TEX,
-    SCRIPT_TEX_DISPLAY,
-    SHADOW_MATHML,
-    TEXT,
-    Page,
-)
+from curate.kernels.html import Page
 from curate.kernels.html_measure import C_BREAKS, C_BUTTON, C_CHARS, C_CODE
+from curate.kernels.html_segments import BREAK, IMAGE_TEX, LITERAL, SCRIPTS, SHADOW_MATHML, TEXT
 from curate.kernels.html_text import BROKEN_CODE, CODE_LINE, FLOWING, FORMULA, PREFORMATTED, emit
 from curate.stages.extract import asciimath
 from curate.stages.extract.code_language import language_before
@@ -176,13 +167,17 @@ def _with_formulas(piece: str, source: bytes, page: Page, block: int) -> str:
         kind = int(page.kind[s])
         tex = to_tex(kind, source[int(page.start[s]) : int(page.end[s])].decode("utf-8", "replace"))
         following = int(page.kind[spoken[index + 1]]) if index + 1 < len(spoken) else -1
-        if kind == SHADOW_MATHML and following in (SCRIPT_TEX, SCRIPT_TEX_DISPLAY, SCRIPT_ASCIIMATH):
+        if kind == SHADOW_MATHML and following in SCRIPTS:
             tex = ""
-        if kind == IMAGE_TEX and index and tex.strip("$") == written[-1].strip("$"):
+        if kind == IMAGE_TEX and index and _bare(tex) == _bare(written[-1]):
             tex = ""
         written.append(tex)
     parts = piece.split(_FORMULA)
     return "".join(part + tex for part, tex in zip(parts, [*written, ""], strict=False))
+
+
+def _bare(tex: str) -> str:
+    return "".join(tex.strip("$").split())
 
 
 def _row_cells(page: Page, structure: Structure) -> dict[int, list[int]]:
