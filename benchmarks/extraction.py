@@ -34,8 +34,9 @@ from classifiers.blocks_data import (
     prepare,
     words_of,
 )
+from curate.kernels.block_net import Net
 from curate.kernels.trees import Trees
-from curate.stages.extract.blocks import extract_blocks
+from curate.stages.extract.blocks import BlockModel, extract_blocks
 from curate.stages.extract.engines import Options, resiliparse, trafilatura
 
 TextOf = Callable[[Source], str]
@@ -43,7 +44,7 @@ _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 _CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def engines(folds: Callable[[], Sequence[Trees]]) -> dict[str, TextOf]:
+def engines(folds: Callable[[], Sequence[BlockModel]]) -> dict[str, TextOf]:
     """Every engine that is installed, by the name it has in the table. Models are asked for when they are needed."""
 
     def ours(source: Source) -> str:
@@ -147,18 +148,24 @@ def sample(sources: Iterable[Source], pages: int | None) -> list[Source]:
     return [source for group in groups.values() for source in draw.sample(group, min(pages, len(group)))]
 
 
-def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[Trees]]:
+def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[BlockModel]]:
     """The models of the folds: read from `path` if it is there, else trained (and written to it)."""
 
     @cache
-    def folds() -> Sequence[Trees]:
+    def folds() -> Sequence[BlockModel]:
         if path and path.exists():
             with np.load(path) as arrays:
-                return [Trees(*(arrays[f"{fold}_{name}"] for name in Trees._fields)) for fold in range(FOLDS)]
+                return [
+                    BlockModel(*(part(*(arrays[f"{fold}_{name}"] for name in part._fields)) for part in (Trees, Net)))
+                    for fold in range(FOLDS)
+                ]
         models = fold_models([prepare(source) for source in (*benchmark_sources(data), *crawl_sources(data))])
         if path:
             named = {
-                f"{fold}_{name}": array for fold, model in enumerate(models) for name, array in model._asdict().items()
+                f"{fold}_{name}": array
+                for fold, model in enumerate(models)
+                for part in model
+                for name, array in part._asdict().items()
             }
             np.savez(path, **named)
         return models

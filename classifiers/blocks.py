@@ -1,7 +1,7 @@
 """The block model of `engine: blocks`: trains it, cross-validates it by registrable domain, writes its card.
 
-In go pages with gold text, out come a LightGBM text file, the cross-validated word-F1 of every page type, and a
-card. Nothing is downloaded; the same data gives the same files.
+In go pages with gold text, out come a LightGBM text file, a network's numbers, the cross-validated word-F1 of every
+page type, and a card. Nothing is downloaded; the same data gives the same files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.blocks_data import FOLDS, GoldPage, Source, benchmark_sources, crawl_sources, prepare
+from classifiers.blocks_net import HIDDEN, fit_net, page_input, write_net
 from curate.kernels.block_feature_names import FEATURES
+from curate.kernels.block_net import Net, net_odds
+from curate.kernels.html import Page
 from curate.kernels.html_measure import C_WORDS
-from curate.kernels.trees import Trees, parse_lightgbm, score
-from curate.stages.extract.blocks import MIN_WORDS, MODEL, choose
+from curate.kernels.trees import parse_lightgbm, score
+from curate.stages.extract.blocks import MIN_WORDS, MODELS, NET_FILE, TREES_FILE, BlockModel, choose, load_model
 from curate.stages.extract.units import structure_of
 
 PARAMETERS: dict[str, Any] = {
@@ -50,12 +54,13 @@ TREES = 120
 CRAWL_WEIGHT = 0.5
 """Crawl gold is a tool's more often than a person's, so its pages count half."""
 Scores = list[npt.NDArray[np.float64]]
+Judge = Callable[[Page, npt.NDArray[np.float32]], npt.NDArray[np.float64]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `python -m classifiers train|evaluate blocks`."""
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with extraction/ and crawl/")
-    parser.add_argument("--models", type=Path, default=MODEL.parent, help="where the model goes")
+    parser.add_argument("--models", type=Path, default=MODELS, help="where the model goes")
     parser.add_argument("--pages", type=int, help="use only this many pages (for a trial)")
 
 
@@ -64,13 +69,17 @@ def train(args: argparse.Namespace) -> int:
     started = time.process_time()
     pages = [prepare(source) for source in _sources(args)]
     print(f"{len(pages)} pages, {sum(len(page.labels) for page in pages)} blocks", file=sys.stderr)
+    models = fold_models(pages)
     figures = {
-        "cross-validated": evaluate_scores(pages, _out_of_fold(pages)),
+        "cross-validated": _out_of_fold(pages, [model.odds for model in models]),
+        "trees alone": _out_of_fold(pages, [partial(_by_trees, model) for model in models]),
+        "network alone": _out_of_fold(pages, [partial(net_odds, model.net) for model in models]),
         "perfect choice": evaluate_scores(pages, [80 * page.labels.astype(np.float64) - 40 for page in pages]),
     }
-    booster = _fit(pages, _weights(pages), range(len(pages)))
+    text, net = _fit(pages, range(len(pages)))
     args.models.mkdir(parents=True, exist_ok=True)
-    (args.models / MODEL.name).write_text(without_run_details(booster.model_to_string()))
+    (args.models / TREES_FILE).write_text(text)
+    write_net(net, args.models / NET_FILE)
     (args.models / "blocks.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     (args.models / "blocks.md").write_text(describe(figures, pages))
     print(json.dumps(figures, indent=1))
@@ -100,9 +109,9 @@ def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, floa
 def evaluate(args: argparse.Namespace) -> int:
     """Prints the word-F1 of the model on the pages that it was trained on: a check of the file, not of the
     method, whose honest figures are the cross-validated ones in the card."""
-    model = parse_lightgbm((args.models / MODEL.name).read_text())
+    model = load_model(args.models)
     pages = [prepare(source) for source in _sources(args)]
-    scores = [score(model, page.rows) for page in pages]
+    scores = [model.odds(page.page, page.rows) for page in pages]
     print(json.dumps(evaluate_scores(pages, scores), indent=1))
     return 0
 
@@ -121,36 +130,38 @@ def _sources(args: argparse.Namespace) -> Iterator[Source]:
     return iter(sources[::step])
 
 
-def _weights(pages: Sequence[GoldPage]) -> npt.NDArray[np.float64]:
-    weights = np.concatenate([page.weights * (1 if page.collection == "wcxb" else CRAWL_WEIGHT) for page in pages])
-    return weights * len(weights) / weights.sum()
+def _page_weight(page: GoldPage) -> float:
+    return 1 if page.collection == "wcxb" else CRAWL_WEIGHT
 
 
-def _fit(pages: Sequence[GoldPage], weights: npt.NDArray[np.float64], chosen: Sequence[int]) -> lightgbm.Booster:
-    """A model of the chosen pages' blocks; `weights` has one for each block of all pages."""
-    starts = np.cumsum([0, *(len(page.labels) for page in pages)])
+def _fit(pages: Sequence[GoldPage], chosen: Sequence[int]) -> tuple[str, Net]:
+    """The trees, as LightGBM writes them, and the network of the chosen pages' blocks."""
+    mean = np.concatenate([page.weights * _page_weight(page) for page in pages]).mean()
     labels = np.concatenate([pages[i].labels for i in chosen]) >= 0.5
-    weight = np.concatenate([weights[starts[i] : starts[i + 1]] for i in chosen])
+    weight = np.concatenate([pages[i].weights * _page_weight(pages[i]) / mean for i in chosen])
     rows = np.concatenate([pages[i].rows for i in chosen])
     data = lightgbm.Dataset(rows, label=labels.astype(np.float32), weight=weight, params=PARAMETERS)
-    return lightgbm.train(PARAMETERS, data, TREES)
+    trees = without_run_details(lightgbm.train(PARAMETERS, data, TREES).model_to_string())
+    return trees, fit_net([page_input(pages[i], _page_weight(pages[i]), MIN_WORDS) for i in chosen])
 
 
-def fold_models(pages: Sequence[GoldPage]) -> list[Trees]:
+def fold_models(pages: Sequence[GoldPage]) -> list[BlockModel]:
     """For each fold a model that has seen none of its domains."""
-    weights = _weights(pages)
     models = []
     for fold in range(FOLDS):
-        booster = _fit(pages, weights, [i for i, page in enumerate(pages) if page.fold != fold])
-        models.append(parse_lightgbm(booster.model_to_string()))
+        text, net = _fit(pages, [i for i, page in enumerate(pages) if page.fold != fold])
+        models.append(BlockModel(parse_lightgbm(text), net))
         print(f"fold {fold + 1} of {FOLDS}: {time.process_time():.0f} CPU seconds", file=sys.stderr, flush=True)
     return models
 
 
-def _out_of_fold(pages: Sequence[GoldPage]) -> Scores:
-    """Each page's log-odds by a model that has seen no page of its domain."""
-    models = fold_models(pages)
-    return [score(models[page.fold], page.rows) for page in pages]
+def _by_trees(model: BlockModel, page: Page, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    return score(model.trees, rows)
+
+
+def _out_of_fold(pages: Sequence[GoldPage], judges: Sequence[Judge]) -> dict[str, float]:
+    """The figures of each page's log-odds by a judge that has seen no page of its domain."""
+    return evaluate_scores(pages, [judges[page.fold](page.page, page.rows) for page in pages])
 
 
 def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) -> str:
@@ -168,7 +179,8 @@ def describe(figures: dict[str, dict[str, float]], pages: Sequence[GoldPage]) ->
 
 What it does: says which blocks of a web page are its content, for `extract: {{engine: blocks}}`.
 What it is: a LightGBM model ({TREES} trees) over {len(FEATURES)} features of a block (tags, class words, text and link
-density, position, neighbours, page).
+density, position, neighbours, page), and a network with {HIDDEN} hidden values a block over the same features, which
+sees a page's blocks together and learns from the page's soft word-F1. Log-odds are a weighted mean of both.
 Made by: `python -m classifiers train blocks`. One thread, fixed seed: the same data gives the same files.
 
 Trained on pages: {sets}. `wcxb` is the development half of Murrough-Foley/web-content-extraction-benchmark (CC-BY-4.0;

@@ -121,6 +121,19 @@ def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
                     if last == 0x82:
                         counts[C_STOPS] += 1
                         last_stop = True
+                    elif last == 0x81:
+                        counts[C_COMMAS] += 1
+                elif byte == 0xD8 and (follow == 0x8C or follow == 0x9B):  # Arabic comma and semicolon
+                    in_word = False
+                    counts[C_COMMAS] += 1
+                elif (
+                    (byte == 0xD8 and follow == 0x9F)  # Arabic question mark
+                    or (byte == 0xDB and follow == 0x94)  # Urdu full stop
+                    or (byte == 0xE0 and follow == 0xA5 and (last == 0xA4 or last == 0xA5))  # danda
+                ):
+                    in_word = False
+                    counts[C_STOPS] += 1
+                    last_stop = True
                 elif byte == 0xEF and follow == 0xBC and (last < 0x90 or last >= 0x9A) and last < 0xA1:
                     in_word = False
                     if last == 0x8C:

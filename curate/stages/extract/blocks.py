@@ -1,7 +1,7 @@
 """The engine `blocks`: a small model over a page's blocks says which of them are its content.
 
-A page is scanned once into blocks; boosted trees judge each block; then those blocks are chosen that make the
-expected word-F1 of the page largest.
+A page is scanned once into blocks; boosted trees judge each block by itself and a small network judges all of them
+together; then those blocks are chosen that make the expected word-F1 of the page largest.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.block_features import features
-from curate.kernels.html import scan
+from curate.kernels.block_net import Net, net_odds
+from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_WORDS
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
@@ -24,31 +26,47 @@ from curate.stages.extract.metadata import read_metadata, read_metas
 from curate.stages.extract.structure import write_text
 from curate.stages.extract.units import structure_of
 
-MODEL = Path(__file__).parents[3] / "classifiers" / "models" / "blocks.txt"
-"""What `python -m classifiers train blocks` writes."""
+MODELS = Path(__file__).parents[3] / "classifiers" / "models"
+"""Where `python -m classifiers train blocks` writes."""
+TREES_FILE, NET_FILE = "blocks.txt", "blocks.npz"
+NET_SHARE = 0.25
+"""What the network's log-odds count; the trees' count the rest."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
 _WORD = re.compile(r"\w+")
 
 
+class BlockModel(NamedTuple):
+    """What judges blocks."""
+
+    trees: Trees
+    net: Net
+
+    def odds(self, page: Page, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Log-odds that each block is content, from the page and its features [blocks, FEATURES]."""
+        return (1 - NET_SHARE) * score(self.trees, rows) + NET_SHARE * net_odds(self.net, page, rows)
+
+
 @cache
-def load_model(path: Path = MODEL) -> Trees:
+def load_model(folder: Path = MODELS) -> BlockModel:
     """The model, read once in a process."""
-    return parse_lightgbm(path.read_text())
+    with np.load(folder / NET_FILE) as arrays:
+        net = Net(*(arrays[name].astype(np.float32) for name in Net._fields))
+    return BlockModel(parse_lightgbm((folder / TREES_FILE).read_text()), net)
 
 
 def model_fingerprint() -> str:
-    """SHA-256 of the model file."""
-    return hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    """SHA-256 of the model files."""
+    return hashlib.sha256(b"".join((MODELS / name).read_bytes() for name in (TREES_FILE, NET_FILE))).hexdigest()
 
 
-def extract_blocks(html: str, options: Options, model: Trees | None = None) -> Extracted:
+def extract_blocks(html: str, options: Options, model: BlockModel | None = None) -> Extracted:
     """The page's text by learned choice of blocks, by the model that comes with the package or by `model`."""
     source = html.encode("utf-8", "replace")
     metas = read_metas(html)
     said = read_metadata(html, metas)
     page = scan(source)
-    odds = score(model or load_model(), features(page, read_hints(html, metas), len(source)))
+    odds = (model or load_model()).odds(page, features(page, read_hints(html, metas), len(source)))
     structure = structure_of(page)
     keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
     text = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")

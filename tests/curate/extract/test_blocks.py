@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from curate.kernels.html import scan
+from curate.kernels.html_measure import C_COMMAS, C_ENDS, C_STOPS, C_WORDS
 from curate.kernels.html_text import emit
 from curate.kernels.trees import parse_lightgbm, score
 from curate.stages.extract import asciimath
-from curate.stages.extract.blocks import MODEL, choose, extract_blocks
+from curate.stages.extract.blocks import MODELS, TREES_FILE, choose, extract_blocks
 from curate.stages.extract.engines import Options
 from curate.stages.extract.structure import write_text
 from curate.stages.extract.units import structure_of
@@ -199,13 +200,22 @@ def test_hostile_asciimath_ends_in_time() -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["One, two. Three?", "一、二。三？", "一，二。三！", "واحد، اثنان. ثلاثة؟", "ایک، دو۔ تین؟", "एक, दो। तीन॥"],
+)
+def test_commas_and_stops_of_other_scripts_count(text: str) -> None:
+    counts = scan(f"<p>{text}</p>".encode()).counts[0]
+    assert (counts[C_COMMAS], counts[C_STOPS], counts[C_ENDS], counts[C_WORDS]) == (1, 2, 1, 3)
+
+
 def test_text_inside_noscript_is_read() -> None:
     assert block_texts("<noscript><div>posts for crawlers</div></noscript>") == ["posts for crawlers"]
 
 
 def test_trees_score_as_lightgbm_does() -> None:
     lightgbm = pytest.importorskip("lightgbm")
-    text = MODEL.read_text()
+    text = (MODELS / TREES_FILE).read_text()
     booster = lightgbm.Booster(model_str=text)
     random = np.random.default_rng(0)
     rows = random.normal(0, 8, (500, booster.num_feature())).astype(np.float32)
