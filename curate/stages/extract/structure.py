@@ -6,7 +6,6 @@ expect) or Markdown. Only chosen blocks are walked; what an element means is fou
 
 from __future__ import annotations
 
-import html as entities
 import itertools
 import re
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from curate.kernels.html_text import BROKEN_CODE, CODE_LINE, FLOWING, FORMULA, P
 from curate.stages.extract import asciimath
 from curate.stages.extract.code_language import language_before
 from curate.stages.extract.formulas import to_tex
+from curate.stages.extract.references import unescape
 from curate.stages.extract.units import Structure
 
 _T = markup.CODE
@@ -52,7 +52,11 @@ class Context(NamedTuple):
     in_row: int
 
 
-@dataclass
+PLAIN = Context(*(0 for _ in Context._fields))
+"""Running text."""
+
+
+@dataclass(slots=True)
 class _Line:
     text: str
     context: Context
@@ -76,25 +80,27 @@ def write_text(
     manner[roles[:, R_PREFORMATTED] > 0] = PREFORMATTED
     table_rows = np.flatnonzero(page.tag == _T["tr"]) if in_row.any() else np.zeros(0, np.int64)
     rows = structure.roles[page.node[chosen], R_ROW].tolist()
-    buttons = counts[:, C_BUTTON].tolist()
+    special = (roles.any(axis=1) | (manner != FLOWING) | (counts[:, C_BUTTON] > 0)).tolist()
+    roles_of = roles.tolist()
     lines: list[_Line] = []
     last_listing = last = 0
-    texts, contexts = _texts(source, page, chosen, manner), map(Context._make, roles.tolist())
-    for index, (text, context, code) in enumerate(zip(texts, contexts, (manner != FLOWING).tolist(), strict=True)):
-        of = listing[index]
+    for index, text in enumerate(_texts(source, page, chosen, manner)):
+        if not special[index]:
+            if text and not text.isspace() and not _is_escaped_markup(text):
+                lines.append(_Line(text, PLAIN, index, False))
+                last_listing = 0
+            continue
+        context, of = Context._make(roles_of[index]), listing[index]
         if context.preformatted:
             text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\n").rstrip("\n")
             if _numbers_lines(text, context.cell == rows[index] + 1):
                 continue
+        code = bool(manner[index] != FLOWING)
         if of and of == last_listing:
-            down = (
-                np.searchsorted(table_rows, rows[index]) - np.searchsorted(table_rows, rows[last])
-                if in_row[index]
-                else 1
-            )
-            lines[-1].text += "\n" * int(down) + text.rstrip()
+            down = _rows_between(table_rows, rows[last], rows[index]) if in_row[index] else 1
+            lines[-1].text += "\n" * down + text.rstrip()
             last = index
-        elif buttons[index] and _COPY.fullmatch(text):
+        elif counts[index, C_BUTTON] and _COPY.fullmatch(text):
             continue
         elif text and not text.isspace() and (code or not _is_escaped_markup(text)):
             lines.append(_Line(text, context, index, code))
@@ -105,6 +111,10 @@ def write_text(
     while at < len(lines):
         line = lines[at]
         context = line.context
+        if context is PLAIN and not markdown:
+            out.append(line.text.rstrip("\n"))
+            last_table, at = 0, at + 1
+            continue
         if context.in_row and context.row in cells:
             stop = at
             while stop < len(lines) and lines[stop].context.row == context.row and lines[stop].context.in_row:
@@ -118,6 +128,10 @@ def write_text(
         last_item = context.item or last_item
         at += 1
     return _join_markdown(out) if markdown else "\n".join(out)
+
+
+def _rows_between(rows: npt.NDArray[np.int64], above: int, below: int) -> int:
+    return int(np.searchsorted(rows, below) - np.searchsorted(rows, above))
 
 
 def _numbers_lines(text: str, in_first_cell: bool) -> bool:
@@ -139,11 +153,12 @@ def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], manner: npt
     bounds = offsets.tolist()
     pieces = [raw[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(bounds)]
     if b"&" in raw:
-        pieces = [entities.unescape(piece) if "&" in piece else piece for piece in pieces]
-    pieces = [
-        piece if how == PREFORMATTED else piece.replace("\xa0", " ")
-        for piece, how in zip(pieces, manner.tolist(), strict=True)
-    ]
+        pieces = [unescape(piece) if "&" in piece else piece for piece in pieces]
+    if b"&" in raw or b"\xc2\xa0" in raw:
+        pieces = [
+            piece if how == PREFORMATTED else piece.replace("\xa0", " ")
+            for piece, how in zip(pieces, manner.tolist(), strict=True)
+        ]
     if b"`" in raw and asciimath.is_used(source):
         pieces = [
             asciimath.translate_delimited(piece) if how == FLOWING else piece

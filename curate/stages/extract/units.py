@@ -41,11 +41,13 @@ class Structure(NamedTuple):
 def structure_of(page: Page) -> Structure:
     """Finds a page's data tables and code listings."""
     roles: npt.NDArray[np.int32] = element_roles(page.tag, page.parent)
-    listings = _listings(page)
-    in_rows = _listings_in_rows(page, roles)
-    tables = _data_tables(page, roles, np.where(in_rows, 0, listings))
-    tables[in_rows > 0] = 0
-    listings = np.where(in_rows, in_rows, listings)
+    own = roles[page.node]
+    tables, listings = own[:, R_TABLE].astype(np.int64), _listings(page)
+    if tables.any():
+        in_rows = _listings_in_rows(page, own)
+        tables = _data_tables(page, roles, own, np.where(in_rows, 0, listings))
+        tables[in_rows > 0] = 0
+        listings = np.where(in_rows, in_rows, listings)
     element = np.maximum(tables, listings)
     units = np.arange(len(element))
     if element.any():
@@ -53,13 +55,12 @@ def structure_of(page: Page) -> Structure:
     return Structure(roles, tables, listings, units)
 
 
-def _data_tables(page: Page, roles: npt.NDArray[np.int32], listings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _data_tables(
+    page: Page, roles: npt.NDArray[np.int32], own: npt.NDArray[np.int32], listings: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     """Layout, and no data table, is one that holds another, or a cell with many blocks, a heading or preformatted
     code, or one row with a listing in it; a table within `<pre>` holds code."""
-    own = roles[page.node]
     tables = own[:, R_TABLE].astype(np.int64)
-    if not tables.any():
-        return tables
     layout = np.zeros(len(page.tag), np.bool_)
     inner = np.flatnonzero(page.tag == _T["table"])
     layout[roles[page.parent[inner], R_TABLE]] = True
@@ -77,8 +78,10 @@ def _data_tables(page: Page, roles: npt.NDArray[np.int32], listings: npt.NDArray
 
 def _listings(page: Page) -> npt.NDArray[np.int64]:
     """Elements of which every block is a line of code in a `<div>` of its own, as highlighters write them."""
-    above = page.parent[page.node].astype(np.int64)
     characters, code = page.counts[:, C_CHARS], page.counts[:, C_CODE]
+    if not code.any():
+        return np.zeros(len(code), np.int64)
+    above = page.parent[page.node].astype(np.int64)
     in_div = page.tag[page.node] == _T["div"]
     line = in_div & (code > 0) & (code >= MIN_CODE_SHARE * characters)
     if not line.any():
@@ -90,19 +93,19 @@ def _listings(page: Page) -> npt.NDArray[np.int64]:
     return np.where(whole[above], above, 0)
 
 
-def _listings_in_rows(page: Page, roles: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def _listings_in_rows(page: Page, own: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """Per block: its table if that is a listing: a line in each row, in a cell whose class says code, and nothing
     else but numbers of lines, which are no text."""
-    cells = roles[page.node, R_CELL]
+    cells = own[:, R_CELL]
     line = (cells == page.node) & ((page.bits[page.node] & CODE_CLASS) > 0)
     if not line.any():
         return np.zeros(len(cells), np.int64)
-    tables = roles[page.node, R_TABLE].astype(np.int64)
+    tables = own[:, R_TABLE].astype(np.int64)
     written = np.diff(page.first_segment) > 0
     lines = np.bincount(tables, line & written, minlength=len(page.tag))
     others = np.bincount(tables, ~line & written, minlength=len(page.tag))
-    rows = np.bincount(roles[page.node, R_ROW], line & written, minlength=len(page.tag))
-    crowded = np.bincount(tables, rows[roles[page.node, R_ROW]] > 1, minlength=len(page.tag))
+    rows = np.bincount(own[:, R_ROW], line & written, minlength=len(page.tag))
+    crowded = np.bincount(tables, rows[own[:, R_ROW]] > 1, minlength=len(page.tag))
     whole = (lines >= MIN_LISTING_LINES) & (others == 0) & (crowded == 0)
     whole[0] = False
     return np.where(whole[tables], tables, 0)
