@@ -26,7 +26,7 @@ from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_WORDS
 from curate.kernels.html_text import emit
 from curate.stages.extract.hints import read_hints
-from curate.stages.extract.metadata import read_metas
+from curate.stages.extract.metadata import read_head
 
 CRAWL_SETS = ("chinese_wced", "fundus", "readability", "newspaper", "llm_webkit")
 """Crawl sets whose gold is a page's whole text (human, or a site's own parser)."""
@@ -151,7 +151,7 @@ def prepare(source: Source) -> GoldPage:
     """Scans a page and labels its blocks."""
     data = source.html.encode("utf-8", "replace")
     page = scan(data)
-    rows = features(page, read_hints(source.html, read_metas(source.html)), len(data))
+    rows = features(page, read_hints(read_head(data)), len(data))
     raw, offsets = emit(data, page, np.arange(len(page.node)), np.zeros(len(page.node), np.int8))
     words = [
         words_of(entities.unescape(raw[a:b].decode("utf-8", "replace")))

@@ -22,7 +22,7 @@ from curate.kernels.html_measure import C_WORDS
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
-from curate.stages.extract.metadata import read_metadata, read_metas
+from curate.stages.extract.metadata import read_head, read_metadata
 from curate.stages.extract.structure import write_text
 from curate.stages.extract.units import structure_of
 
@@ -33,7 +33,10 @@ NET_SHARE = 0.25
 """What the network's log-odds count; the trees' count the rest."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
+MAX_LOOKED_UP = 100
+"""Words of a description that are looked up one by one in the text; for more, the text's words are listed."""
 _WORD = re.compile(r"\w+")
+_TAGS = re.compile(r"<[^>]*>")
 
 
 class BlockModel(NamedTuple):
@@ -63,10 +66,10 @@ def model_fingerprint() -> str:
 def extract_blocks(html: str, options: Options, model: BlockModel | None = None) -> Extracted:
     """The page's text by learned choice of blocks, by the model that comes with the package or by `model`."""
     source = html.encode("utf-8", "replace")
-    metas = read_metas(html)
-    said = read_metadata(html, metas)
+    head = read_head(source)
+    said = read_metadata(head)
     page = scan(source)
-    odds = (model or load_model()).odds(page, features(page, read_hints(html, metas), len(source)))
+    odds = (model or load_model()).odds(page, features(page, read_hints(head), len(source)))
     structure = structure_of(page)
     keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
     text = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
@@ -111,8 +114,20 @@ def choose(
 
 def _with_description(text: str, description: str) -> str:
     """The text, and after it the description of the page's JSON-LD where the text says less than half of it."""
-    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", description)).strip()
+    plain = " ".join(_TAGS.sub(" ", description).split())
     words = _WORD.findall(plain.lower())
-    known = set(_WORD.findall(text.lower()))
-    missing = sum(word not in known for word in words)
+    said = text.lower()
+    known = set(_WORD.findall(said)) if len(words) > MAX_LOOKED_UP else None
+    missing = sum(word not in known if known is not None else not _has_word(said, word) for word in words)
     return f"{text}\n{plain}".lstrip() if words and missing > len(words) / 2 else text
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whether `word` is one of the words of a text, found without listing them all."""
+    at = text.find(word)
+    while at >= 0:
+        around = text[max(at - 1, 0) : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(sign.isalnum() or sign == "_" for sign in around):
+            return True
+        at = text.find(word, at + 1)
+    return False

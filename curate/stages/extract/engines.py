@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from curate.stages.extract.metadata import Metadata, read_metadata
+from curate.stages.extract.metadata import Metadata, read_head, read_metadata
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ def datatrove(html: str, url: str | None, options: Options) -> Extracted:
 
 def _extracted(html: str, text: str | None) -> Extracted:
     text = (text or "").strip()
-    return Extracted(text, read_metadata(html), blocks=text.count("\n") + 1 if text else 0)
+    return Extracted(
+        text, read_metadata(read_head(html.encode("utf-8", "replace"))), blocks=text.count("\n") + 1 if text else 0
+    )
 
 
 ENGINES: dict[str, Engine] = {

@@ -1,19 +1,18 @@
 """What a page's head hints about its type, as flags for the block model.
 
-In goes the decoded page and its metas, out comes a float32 vector in the order of
+In goes the head of a page, out comes a float32 vector in the order of
 `curate.kernels.block_feature_names.HINTS`. Hints are read with one pass over `"@type"` values and the generator meta.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.block_feature_names import HINTS
-from curate.stages.extract.metadata import json_ld_texts
+from curate.stages.extract.metadata import Head
 
 _TYPE = re.compile(r'"@type"\s{0,9}:\s{0,9}\[?\s{0,9}"(?:https?://schema\.org/)?(\w{1,40})"')
 _GENERATOR = re.compile(
@@ -34,18 +33,18 @@ _LD = {
 _FIRST_SOFTWARE = HINTS.index("wordpress")
 
 
-def read_hints(html: str, metas: Mapping[str, str]) -> npt.NDArray[np.float32]:
+def read_hints(head: Head) -> npt.NDArray[np.float32]:
     """The page's HINTS, 0 or 1 each."""
     found = np.zeros(len(HINTS), np.float32)
-    declared = metas.get("og:type", "").lower()
+    declared = head.metas.get("og:type", "").lower()
     if declared:
         kind = next((kind for kind in ("article", "product", "website") if kind in declared), "other")
         found[HINTS.index(f"og_{kind}")] = 1
-    types = {kind for text in json_ld_texts(html) for kind in _TYPE.findall(text)}
+    types = {kind for text in head.json_ld for kind in _TYPE.findall(text)}
     if types:
         for name, values in _LD.items():
             found[HINTS.index(name)] = bool(types & values)
-    generator = metas.get("generator", "").lower()
+    generator = head.metas.get("generator", "").lower()
     if match := _GENERATOR.search(generator):
         found[_FIRST_SOFTWARE + (match.lastindex or 1) - 1] = 1
     return found
