@@ -24,6 +24,10 @@ FORMAT = "mixture/1"
 HUBER_DELTA = 1e-2
 """Residual of log loss from which on it counts linearly: proxy runs are noisier than the runs of a scaling law."""
 
+RIDGES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
+"""Ridges that the linear law chooses among, by leave-one-out error: on some dozens of noisy proxies the unshrunk slopes
+predict worse than the mean does."""
+
 LawName = Literal["exponential", "linear"]
 
 
@@ -81,7 +85,7 @@ class ExponentialLaw:
 
 @dataclass(frozen=True)
 class LinearLaw:
-    """L = k + t·r: RegMix's linear regression, with a ridge small enough only to settle the collinearity."""
+    """L = k + t·r: RegMix's linear regression, shrunk by a ridge."""
 
     k: float
     t: Array
@@ -100,12 +104,21 @@ class LinearLaw:
 Law = ExponentialLaw | LinearLaw
 
 
-def fit_linear(shares: Array, loss: Array, ridge: float = 1e-3) -> LinearLaw:
-    """Least squares with a ridge on the slopes, around the mean mixture."""
+def fit_linear(shares: Array, loss: Array, ridge: float | None = None) -> LinearLaw:
+    """Least squares with a ridge on the slopes, around the mean mixture. None: the ridge of `RIDGES` with the least
+    leave-one-out error."""
     middle = shares.mean(axis=0)
-    centred = shares - middle
+    centred, varying = shares - middle, loss - loss.mean()
+    if ridge is None:
+        u, s, _ = np.linalg.svd(centred, full_matrices=False)
+        errors = []
+        for each in RIDGES:
+            kept = (u * (s**2 / (s**2 + each))) @ u.T
+            leverage = np.diag(kept) + 1 / len(loss)
+            errors.append(float(np.sum(((varying - kept @ varying) / np.maximum(1 - leverage, 1e-9)) ** 2)))
+        ridge = RIDGES[int(np.argmin(errors))]
     gram = centred.T @ centred + ridge * np.eye(shares.shape[1])
-    t = np.linalg.solve(gram, centred.T @ (loss - loss.mean()))
+    t = np.linalg.solve(gram, centred.T @ varying)
     return LinearLaw(float(loss.mean() - middle @ t), t)
 
 
@@ -190,7 +203,10 @@ def best_mixture(laws: Sequence[Law], weights: Array, caps: Array) -> Array:
     if the caps sum to less than one.
     """
     if caps.sum() < 1 - 1e-9:
-        raise ValueError(f"the caps on the domains sum to {caps.sum():.4f}, under 1: the budget needs more epochs")
+        raise ValueError(
+            f"the caps on the domains sum to {caps.sum():.4f}, under 1: the budget needs more epochs, or runs on "
+            "mixtures with larger shares of the domains that have room"
+        )
     start = fill_to_one(np.minimum(np.full(len(caps), 1.0 / len(caps)), caps), caps)
     result = minimize(
         lambda r: float(sum(w * float(law(r)) for w, law in zip(weights, laws, strict=True))),
@@ -240,8 +256,10 @@ def search(
 ) -> dict[str, Any]:
     """Fits the laws, finds the best mixture, and how uncertain it is; the content of the result file.
 
-    `target`: evaluation domain → weight (default: all alike). `caps`: domain → its largest share (default: one).
-    Bootstrap resamples runs; the weights' intervals say which domains the runs decide about at all.
+    `target`: evaluation domain → weight (default: all alike). `caps`: domain → its largest share (default: one). No
+    domain gets more than the largest share that a run gave it: beyond, a law is a guess, and a best mixture is where
+    the guesses are boldest. Bootstrap resamples runs; the weights' intervals say which domains the runs decide about
+    at all.
     """
     unknown = set(target or {}) - set(runs.targets) | set(caps or {}) - set(runs.domains)
     if unknown:
@@ -249,6 +267,7 @@ def search(
     weight = np.array([(target or dict.fromkeys(runs.targets, 1.0)).get(name, 0.0) for name in runs.targets])
     weight = weight / weight.sum()
     cap = np.array([(caps or {}).get(name, 1.0) for name in runs.domains])
+    cap = np.minimum(cap, runs.shares.max(axis=0))
     fitted = [fit_target(runs.shares, runs.losses[:, j], seed=seed) for j in range(len(runs.targets))]
     used = [j for j in range(len(weight)) if weight[j] > 0]
     best = best_mixture([fitted[j].law for j in used], weight[used], cap)

@@ -62,6 +62,9 @@ def search_mixture(
         f"temperature {spec.temperature:g}": capped(temperature_mixture(available, spec.temperature), caps),
     }
     result["validation"] = validate(ablation, study, spec, domains, best, rivals, budget, workers, address, say)
+    lost = [name for name, rival in result["validation"]["rivals"].items() if rival["low"] > 0]
+    if lost:
+        say(f"mixture: in real runs the mixture that the laws found lost to {' and '.join(lost)}: do not use it")
     path = Path(ablation.workspace) / "mixture.json"
     path.write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result

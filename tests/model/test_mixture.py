@@ -17,6 +17,7 @@ from model.mixture import (
     best_mixture,
     dirichlet_designs,
     fit_exponential,
+    fit_linear,
     fit_target,
     runs_of,
     search,
@@ -87,6 +88,30 @@ def test_best_mixture_obeys_its_caps() -> None:
     assert best == pytest.approx([0.7, 0.3, 0.0], abs=1e-6)
     with pytest.raises(ValueError, match="more epochs"):
         best_mixture([law], np.array([1.0]), np.array([0.3, 0.3, 0.3]))
+
+
+def test_the_best_mixture_is_none_that_no_run_was_near() -> None:
+    """A domain whose share was small in every run looks good by its slope; how good more of it is, nobody knows."""
+    rng = np.random.default_rng(2)
+    shares = rng.dirichlet([6.0, 6.0, 1.0], 60)
+    law = LinearLaw(3.0, np.array([0.0, -0.1, -2.0]))
+    runs = MixtureRuns(DOMAINS, shares, ("all",), law(shares)[:, None])
+    result = search(runs, n_bootstrap=0)
+    assert result["caps"]["code"] == pytest.approx(shares[:, 2].max())
+    assert result["weights"]["code"] == pytest.approx(shares[:, 2].max(), abs=1e-6)
+
+
+def test_slopes_of_few_noisy_runs_are_shrunk_until_they_predict() -> None:
+    rng = np.random.default_rng(3)
+    domains, errors = 15, []
+    for _ in range(20):
+        slopes = rng.normal(0, 0.05, domains)
+        shares = rng.dirichlet(np.ones(domains), 540)
+        loss = 3 + shares @ slopes + np.concatenate([rng.normal(0, 0.02, 40), np.zeros(500)])
+        chosen, plain = (fit_linear(shares[:40], loss[:40], ridge) for ridge in (None, 1e-3))
+        errors.append([np.mean((law(shares[40:]) - loss[40:]) ** 2) for law in (chosen, plain)])
+    shrunk, unshrunk = np.mean(errors, axis=0)
+    assert shrunk < 0.5 * unshrunk
 
 
 def test_search_beats_natural_and_uniform_in_truth() -> None:

@@ -33,6 +33,8 @@ class Fit:
     """Bootstrap interval, 95 %, of each weight."""
     target: dict[str, float]
     laws: dict[str, dict[str, Any]]
+    caps: dict[str, float]
+    """Largest share of each domain that the laws were asked about: no run had more."""
 
     def kinds(self) -> set[str]:
         """The laws of the targets that count."""
@@ -42,7 +44,9 @@ class Fit:
         """Shares that minimise the target, none over its cap: those of the file where they are."""
         if all(weight <= caps.get(domain, 0.0) for domain, weight in self.weights.items() if weight > 0):
             return {domain: weight for domain, weight in self.weights.items() if weight > 0}
-        return self._minimum(np.array([min(1.0, caps.get(domain, 0.0)) for domain in self.domains]))
+        return self._minimum(
+            np.array([min(self.caps.get(domain, 1.0), caps.get(domain, 0.0)) for domain in self.domains])
+        )
 
     def _minimum(self, caps: Array) -> dict[str, float]:
         from scipy.optimize import minimize
@@ -90,9 +94,24 @@ def read(path: str) -> Fit:
     missing = [key for key in KEYS if key not in content]
     if missing:
         raise MixError(f"{path}: no key {missing[0]!r}; needed: {', '.join(KEYS)}")
+    _check_validation(path, content.get("validation"))
     return Fit(
-        tuple(content["domains"]), content["weights"], content["weights_interval"], content["target"], content["laws"]
-    )
+        tuple(content["domains"]), content["weights"], content["weights_interval"], content["target"],
+        content["laws"], content.get("caps", {}),
+    )  # fmt: skip
+
+
+def _check_validation(path: str, validation: Any) -> None:
+    """MixError if real runs say that another mixture is better than the one that the laws found."""
+    rivals = validation["rivals"] if validation else {}
+    lost = [name for name, rival in rivals.items() if rival["low"] > 0]
+    if lost:
+        name = max(lost, key=lambda each: float(rivals[each]["best_minus_rival"]))
+        raise MixError(
+            f"{path}: in real runs its best mixture lost to the {name} one by {rivals[name]['best_minus_rival']:.3f} "
+            f"bits a byte; give that mixture (it is in the file, below validation) as `weights`, or search again with "
+            "more designs; `strategy: file` takes the mixture of the laws all the same"
+        )
 
 
 def read_weights(path: str) -> dict[str, float]:

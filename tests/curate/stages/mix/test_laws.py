@@ -48,8 +48,21 @@ def test_a_cap_moves_the_optimum_as_minimising_anew_says(fitted: Path) -> None:
     best = fit._loss(found)[0]
     rng = np.random.default_rng(1)
     for other in rng.dirichlet(np.ones(3), 3000):
-        if other[DOMAINS.index(most)] <= 0.1:
+        seen = all(share <= fit.caps[domain] for domain, share in zip(DOMAINS, other, strict=True))
+        if seen and other[DOMAINS.index(most)] <= 0.1:
             assert fit._loss(other)[0] >= best - 1e-4
+
+
+def test_a_mixture_that_lost_to_another_in_real_runs_is_refused_with_what_to_do(fitted: Path, tmp_path: Path) -> None:
+    content = json.loads(fitted.read_text())
+    rival = {"best_minus_rival": 0.15, "low": 0.12, "high": 0.18, "p": 0.0, "weights": {"web": 1.0}}
+    content["validation"] = {"rivals": {"natural": rival, "uniform": rival | {"best_minus_rival": -0.2, "low": -0.3}}}
+    file = tmp_path / "lost.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"lost to the natural one by 0\.150 bits a byte; give that mixture"):
+        mix(MixParameters(strategy="regression", file=str(file), total_tokens=1000), dict.fromkeys(DOMAINS, 10_000))
+    p = MixParameters(strategy="file", file=str(file), total_tokens=1000)
+    assert mix(p, dict.fromkeys(DOMAINS, 10_000))["domains"]["code"]["tokens"] > 0
 
 
 def test_scaling_law_refuses_linear_laws(fitted: Path, tmp_path: Path) -> None:
