@@ -1,9 +1,12 @@
 """Extraction measured: word-F1, fidelity and cost of our engine beside trafilatura, Resiliparse, readability, jusText.
 
-    python -m benchmarks.extraction --data ../shared/data [--pages 15] [--sets wcxb llm_webkit] [--folds FILE]
+    python -m benchmarks.extraction --data ../shared/data [--tables engines paired cost fidelity gallery]
+        [--pages 15] [--sets wcxb llm_webkit] [--engines blocks] [--folds FILE] [--cache FOLDER]
 
-All engines see the same pages. Our engine is scored by cross-validation: each page by a model that has seen no page
-of its registrable domain (the five models are trained first, or read from `--folds`). Cost is CPU time.
+All engines see the same pages; `engines` takes a sample of them, the other tables all. Our engine is scored by
+cross-validation: each page by a model that has seen no page of its registrable domain (the five models are trained
+first, or read from `--folds`); cost and fidelity are those of the package's model. Cost is CPU time. trafilatura's
+answers to all pages are kept in `--cache`, by its version.
 """
 
 from __future__ import annotations
@@ -18,11 +21,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import extraction_fidelity as fidelity
+from benchmarks import extraction_tables as tables
+from benchmarks.extraction_fidelity import code_kept, formulas_kept
+from benchmarks.extraction_tables import TextOf, group_of
 from classifiers.blocks import fold_models
 from classifiers.blocks_data import (
     CRAWL_SETS,
@@ -36,12 +44,10 @@ from classifiers.blocks_data import (
 )
 from curate.kernels.block_net import Net
 from curate.kernels.trees import Trees
-from curate.stages.extract.blocks import BlockModel, extract_blocks
+from curate.stages.extract.blocks import BlockModel, extract_blocks, model_fingerprint
 from curate.stages.extract.engines import Options, resiliparse, trafilatura
 
-TextOf = Callable[[Source], str]
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
-_CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+TABLES = ("engines", "paired", "cost", "fidelity", "gallery")
 
 
 def engines(folds: Callable[[], Sequence[BlockModel]]) -> dict[str, TextOf]:
@@ -88,23 +94,10 @@ def agreement(text: str, gold: Sequence[str]) -> tuple[float, float, float]:
     return 2 * precision * recall / (precision + recall), precision, recall
 
 
-def formulas_kept(text: str, gold: str) -> tuple[int, int]:
-    """Gold formulas present up to spacing, and how many there are."""
-    plain = re.sub(r"\s+", "", text)
-    wanted = ["".join((a or b).split()) for a, b in _FORMULA.findall(gold)]
-    return sum(formula in plain for formula in wanted), len(wanted)
-
-
-def code_kept(text: str, gold: str) -> tuple[int, int]:
-    """Gold code blocks present byte for byte (trailing white space apart), and how many there are."""
-    wanted = [block.rstrip() for block in _CODE.findall(gold) if block.strip()]
-    return sum(block in text for block in wanted), len(wanted)
-
-
 def measure(name: str, text_of: TextOf, sources: Sequence[Source]) -> dict[str, Any]:
     """One engine over all pages."""
     groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    milliseconds, worst = [], []
+    milliseconds = []
     formulas, code = [0, 0], [0, 0]
     text_of(sources[0])  # loads what is loaded once
     for source in sources:
@@ -112,12 +105,9 @@ def measure(name: str, text_of: TextOf, sources: Sequence[Source]) -> dict[str, 
         text = text_of(source)
         milliseconds.append((time.process_time() - started) * 1e3)
         found = agreement(text, words_of(source.gold))
+        groups[group_of(source)].append(found)
         if source.collection == "wcxb":
             groups["all"].append(found)
-            groups[source.kind].append(found)
-            worst.append((round(found[0], 3), source.name, source.kind))
-        else:
-            groups[f"crawl {source.language}"].append(found)
         if source.collection == "llm_webkit":
             for total, counted in ((formulas, formulas_kept(text, source.gold)), (code, code_kept(text, source.gold))):
                 total[0] += counted[0]
@@ -133,7 +123,6 @@ def measure(name: str, text_of: TextOf, sources: Sequence[Source]) -> dict[str, 
         },
         "formulas": formulas,
         "code": code,
-        "worst": sorted(worst)[:20],
     }
 
 
@@ -141,7 +130,7 @@ def sample(sources: Iterable[Source], pages: int | None) -> list[Source]:
     """At most so many pages of each page type, and of each language of the crawl, drawn by a fixed seed."""
     groups: dict[str, list[Source]] = defaultdict(list)
     for source in sources:
-        groups[source.kind if source.collection == "wcxb" else f"crawl {source.language}"].append(source)
+        groups[group_of(source)].append(source)
     if pages is None:
         return [source for group in groups.values() for source in group]
     draw = random.Random(0)
@@ -173,33 +162,81 @@ def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[BlockMo
     return folds
 
 
+def engine_rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """The engines beside each other, as Markdown."""
+    kinds = sorted({group for result in results for group in result["f1_precision_recall"]} - {"all"})
+    columns = ["engine", "F1", "precision", "recall", *kinds, "ms mean", "median", "99th", "formulas", "code"]
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "---|" * len(columns)
+    for result in results:
+        means = result["f1_precision_recall"]
+        cells = [f"{value:.3f}" for value in means.get("all", [np.nan] * 3)]
+        cells += [f"{means[kind][0]:.3f}" for kind in kinds]
+        cells += [str(value) for value in result["ms"].values()]
+        cells += ["{} of {}".format(*result[what]) for what in ("formulas", "code")]
+        yield "| " + " | ".join([result["engine"], *cells]) + " |"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.extraction",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--pages", type=int, help="at most so many of each page type and language, by a fixed seed")
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES)
+    parser.add_argument("--pages", type=int, default=15, help="engines: pages of each type and language (a fixed seed)")
     parser.add_argument("--sets", nargs="*", default=["wcxb", *CRAWL_SETS], help="only these collections")
     parser.add_argument("--engines", nargs="*", help="only these")
     parser.add_argument("--folds", type=Path, help="an .npz of the fold models: read if there, else written")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--cache", type=Path, help="a folder for trafilatura's answers to all pages")
+    parser.add_argument("--json", type=Path, help="also write the engines' figures here")
     args = parser.parse_args(arguments)
-    found = [*(benchmark_sources(args.data) if "wcxb" in args.sets else ())]
-    found += crawl_sources(args.data, [name for name in args.sets if name != "wcxb"])
-    sources = sample(found, args.pages)
+    sources = [*(benchmark_sources(args.data) if "wcxb" in args.sets else ())]
+    sources += crawl_sources(args.data, [name for name in args.sets if name != "wcxb"])
     known = engines(cached_folds(args.folds, args.data))
-    results = []
-    for name, text_of in known.items():
-        if args.engines and name not in args.engines:
-            continue
-        result = measure(name, text_of, sources)
-        results.append(result)
-        f1, precision, recall = result["f1_precision_recall"]["all"]
-        kinds = " ".join(f"{k} {v[0]:.3f}" for k, v in sorted(result["f1_precision_recall"].items()) if k != "all")
-        print(f"{name:22} F1 {f1:.3f} P {precision:.3f} R {recall:.3f} | {result['ms']} | {kinds}", flush=True)
-        print(f"{'':22} formulas {result['formulas']} code {result['code']}")
+    print(f"model of the package: sha256 {model_fingerprint()[:12]}; pages with gold: {len(sources)}", flush=True)
+    if "engines" in args.tables:
+        chosen = {name: text_of for name, text_of in known.items() if not args.engines or name in args.engines}
+        results = []
+        for name, text_of in chosen.items():
+            results.append(measure(name, text_of, sample(sources, args.pages)))
+            print(f"{name}: done", file=sys.stderr, flush=True)
+        print("", *engine_rows(results), sep="\n", flush=True)
         if args.json:
             args.json.write_text(json.dumps(results, indent=1) + "\n")
+    if "cost" in args.tables:
+        print(tables.COST_HEADER)
+        benchmark = [source.html for source in sources if source.collection == "wcxb"]
+        for html in benchmark[:30]:
+            extract_blocks(html, Options())  # loads what is loaded once
+        print(tables.cost("the benchmark's development half", benchmark), flush=True)
+        print(tables.cost("crawl, answers with status 200", tables.crawl_pages(args.data)), flush=True)
+    if "fidelity" in args.tables:
+        print_fidelity(args.data, sources)
+    ours = cache(known["blocks"])
+    if "paired" in args.tables:
+        file = args.cache / f"trafilatura-{version('trafilatura')}.jsonl" if args.cache else None
+        theirs = tables.cached(known["trafilatura default"], file)
+        print("", *tables.paired(ours, theirs, sources), sep="\n", flush=True)
+    if "gallery" in args.tables:
+        print("", *tables.gallery(ours, sources), sep="\n", flush=True)
     return 0
+
+
+def print_fidelity(data: Path, sources: Sequence[Source]) -> None:
+    """Formulas and code of the package's model: against gold, and against what the pages themselves say."""
+
+    def packaged(source: Source) -> str:
+        return extract_blocks(source.html, Options()).text
+
+    pages = [source for source in sources if source.collection == "llm_webkit"]
+    for what, (kept, wanted) in fidelity.against_gold(packaged, pages).items():
+        print(f"\n{what} of the gold of {len(pages)} math and code pages: {kept} of {wanted}")
+    print("\ngold code blocks that are not in our text:", dict(fidelity.reasons(packaged, pages)))
+    every = dict.fromkeys([*(source.html for source in sources), *tables.crawl_pages(data)])
+    print("\n<pre> of all pages, read by another parser:", dict(fidelity.code_of_pages(every)), flush=True)
 
 
 if __name__ == "__main__":
