@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from curate.kernels.block_feature_names import FEATURES
 from curate.kernels.block_groups import count_keys
 from curate.kernels.html import Page
 from curate.kernels.html_measure import C_WORDS
 
+PAGE_FEATURES = len(FEATURES) - FEATURES.index("page_characters")
+"""The last features say the same of all blocks of a page, so their part of the first layer is computed once."""
 STEPS = (1, 4)
 """How many blocks before and after a block each layer looks."""
 SOURCES = 6
@@ -117,12 +120,18 @@ def _odds(
     values = np.empty(rows.shape[1], np.float32)
     room = max(len(values), width) + 4
     places, found = np.empty(room, np.int64), np.empty(room, np.float32)
+    own = rows.shape[1] - PAGE_FEATURES
+    for j in range(len(values)):
+        x = rows[0, j]
+        values[j] = x / (abs(x) + center[j]) - rest[j]
+    base = bias.copy()
+    _add(base, values[own:], first, own, places, found)
     for b in range(n):
-        for j in range(len(values)):
+        for j in range(own):
             x = rows[b, j]
             values[j] = x / (abs(x) + center[j]) - rest[j]
-        hidden[b] = bias + tags[block_tag[b]]
-        _add(hidden[b], values, first, 0, places, found)
+        hidden[b] = base + tags[block_tag[b]]
+        _add(hidden[b], values[:own], first, 0, places, found)
         for i in range(width):
             hidden[b, i] = max(hidden[b, i], np.float32(0))
     whole = np.zeros(n, np.int64)
