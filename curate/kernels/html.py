@@ -19,6 +19,7 @@ from curate.kernels.html_bytes import (
     contains,
     find_byte,
     find_end_tag,
+    find_tag,
     is_blank,
     is_number,
     lookup,
@@ -132,13 +133,7 @@ def _scan(page, known):
     i = 0
     while i < n:
         # -------- a run of text
-        j = i
-        while j < n and not (
-            page[j] == 60
-            and j + 1 < n
-            and (97 <= lower(page[j + 1]) <= 122 or page[j + 1] == 47 or page[j + 1] == 33 or page[j + 1] == 63)
-        ):
-            j += 1
+        j = find_tag(page, i)
         if j > i and skip_depth == 0:
             blank = is_blank(page, i, j)
             if block < 0 and (not blank or opened[T_PRE] > 0):
@@ -303,7 +298,7 @@ def _scan(page, known):
                 value_start, value_end = alt_start, alt_end
             elif contains(page, src_start, src_end, _MIMETEX) or contains(page, src_start, src_end, _LATEX):
                 value_start, value_end = find_byte(page, 63, src_start, src_end - 1) + 1, src_end
-                formula = ADDRESS_TEX if value_start else -1
+                formula = ADDRESS_TEX if value_start < src_end else -1
         elif code == T_INPUT:
             inputs += 1
         elif markup.IS_RAW[code] and not never_closed[code]:

@@ -89,10 +89,8 @@ def attribute_value(page, i):
         i += 1
     start = i
     if i < n and (page[i] == 34 or page[i] == 39):
-        i += 1
-        while i < n and page[i] != page[start]:
-            i += 1
-        return start + 1, i, i + 1
+        end = find_byte(page, page[i], i + 1, n)
+        return start + 1, end, end + 1
     while i < n and page[i] > 32 and page[i] != 62:
         i += 1
     return start, i, i
@@ -100,32 +98,45 @@ def attribute_value(page, i):
 
 @njit(cache=True, nogil=True)
 def find_byte(page, byte, start, end):
-    """Position of a byte in a range; −1 if none."""
-    for i in range(start, end):
-        if page[i] == byte:
-            return i
-    return -1
+    """Position of a byte in a range; its end if there is none."""
+    # Counting from zero in a slice spares each step a test for a negative index.
+    part = page[start:end]
+    for i in range(len(part)):
+        if part[i] == byte:
+            return start + i
+    return max(start, end)
+
+
+@njit(cache=True, nogil=True)
+def find_tag(page, start):
+    """Position of the next `<` that begins a tag, a comment or the like; the page's end if there is none."""
+    part = page[start:]
+    for i in range(len(part) - 1):
+        if part[i] == 60:
+            after = part[i + 1]
+            if 97 <= lower(after) <= 122 or after == 47 or after == 33 or after == 63:
+                return start + i
+    return len(page)
 
 
 @njit(cache=True, nogil=True)
 def find_end_tag(page, i, name_start, name_end):
     """Position of the `</name` at or after i; −1 if none."""
-    n, size = len(page), name_end - name_start
-    while i + size + 2 <= n:
-        if page[i] == 60 and page[i + 1] == 47:
+    part, name = page[i:], page[name_start:name_end]
+    for at in range(len(part) - len(name) - 1):
+        if part[at] == 60 and part[at + 1] == 47:
             k = 0
-            while k < size and lower(page[i + 2 + k]) == lower(page[name_start + k]):
+            while k < len(name) and lower(part[at + 2 + k]) == lower(name[k]):
                 k += 1
-            if k == size:
-                return i
-        i += 1
+            if k == len(name):
+                return i + at
     return -1
 
 
 @njit(cache=True, nogil=True)
 def word_bits(page, start, end):
     state, bits = CLASS_TABLE[0, EDGE], np.int64(0)
-    for i in range(start, end):
-        state = CLASS_TABLE[state, FOLD[page[i]]]
+    for byte in page[start:end]:
+        state = CLASS_TABLE[state, FOLD[byte]]
         bits |= CLASS_BITS[state]
     return bits | CLASS_BITS[CLASS_TABLE[state, EDGE]]

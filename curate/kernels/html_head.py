@@ -27,62 +27,52 @@ def _is_named(page, at, name):
 
 
 @njit(cache=True, nogil=True)
-def _tag_end(page, i):
-    """Position of the `>` or `<` at or after i, within MAX_TAG; −1 if there is no `>` before a `<`."""
-    stop = min(i + MAX_TAG, len(page))
-    while i < stop and page[i] != 62 and page[i] != 60:
-        i += 1
-    return i if i < stop and page[i] == 62 else -1
+def _tag_end(page, start):
+    """Position of the tag's `>`; −1 if there is none within MAX_TAG, or a `<` before it."""
+    part = page[start : start + MAX_TAG]
+    for i in range(len(part)):
+        if part[i] == 62:
+            return start + i
+        if part[i] == 60:
+            return -1
+    return -1
 
 
 @njit(cache=True, nogil=True)
-def _may_license(page, start, end):
+def _may_license(part):
     """Whether a tag has the letters `lice` or `licd`, as in license and in creativecommons.org/publicdomain."""
-    for i in range(start, end - 3):
-        if page[i] == 108 and page[i + 1] == 105 and page[i + 2] == 99 and 99 < page[i + 3] < 102:
+    for i in range(len(part) - 3):
+        if part[i] == 108 and part[i + 1] == 105 and part[i + 2] == 99 and 99 < part[i + 3] < 102:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
 def _find_marks(page):
-    n = len(page)
-    found, number = np.empty((n // 6 + 1, 3), np.int32), 0
-    i = 0
-    while i < n - 6:
-        if page[i] != 60:
-            i += 1
+    found, number = np.empty((64, 3), np.int32), 0
+    for at in range(len(page) - 7):
+        if page[at] != 60:
             continue
-        i += 1
-        letter = lower(page[i])
-        kind, size = -1, 0
-        if letter == 109 and _is_named(page, i, _META):
-            kind, size = META, 4
-        elif letter == 115 and _is_named(page, i, _SCRIPT):
-            kind, size = JSON_LD, 6
-        elif letter == 97 and is_space(page[i + 1]):
-            kind, size = LICENSE, 1
-        elif letter == 108 and _is_named(page, i, _LINK):
-            kind, size = LICENSE, 4
-        if kind < 0:
+        letter = lower(page[at + 1])
+        if letter == 109 and _is_named(page, at + 1, _META):
+            kind, start = META, at + 5
+        elif letter == 115 and _is_named(page, at + 1, _SCRIPT):
+            kind, start = JSON_LD, at + 7
+        elif (letter == 97 and is_space(page[at + 2])) or (letter == 108 and _is_named(page, at + 1, _LINK)):
+            kind, start = LICENSE, at
+        else:
             continue
-        end = _tag_end(page, i + size)
-        if end < 0:
+        end = _tag_end(page, at + 1)
+        if end < 0 or (kind == LICENSE and not _may_license(page[start:end])):
             continue
-        start = i + size
-        if kind == LICENSE:
-            if not _may_license(page, start, end):
-                i = end
-                continue
-            start = i - 1
-        elif kind == JSON_LD:
+        if kind == JSON_LD:
             if not contains(page, start, end, _LD):
-                i = end
                 continue
             start = end + 1
+        if number == len(found):
+            found = np.concatenate((found, np.empty_like(found)))
         found[number, 0], found[number, 1], found[number, 2] = kind, start, end
         number += 1
-        i = end
     return found[:number]
 
 

@@ -240,7 +240,7 @@ for _letter in range(26):
     FOLD[97 + _letter] = FOLD[65 + _letter] = _letter + 1
 
 
-def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int64]]:
+def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
     """Aho and Corasick's automaton (1975): next state [states, 28], and the bits of the words ended there."""
     children: list[dict[int, int]] = [{}]
     bits = [0]
@@ -255,7 +255,7 @@ def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.int16], npt.NDArray
                     bits.append(0)
                 state = children[state][symbol]
             bits[state] |= 1 << bit
-    table = np.zeros((len(children), 28), np.int16)
+    table = np.zeros((len(children), 28), np.uint16)
     failure = [0] * len(children)
     queue = deque(children[0].values())
     for symbol, child in children[0].items():
