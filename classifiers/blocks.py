@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -50,6 +52,7 @@ PARAMETERS: dict[str, Any] = {
     "verbose": -1,
 }
 """One thread, so that the sums inside are made in one order."""
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 TREES = 120
 CRAWL_WEIGHT = 0.5
 """Crawl gold is a tool's more often than a person's, so its pages count half."""
@@ -65,7 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Cross-validates, fits on everything, writes models, card and figures."""
+    """Cross-validates, fits on everything, writes models, card and figures.
+
+    Threads of OpenBLAS sum in another order, and how many there are is settled when numpy is imported, so training
+    is done in a process that has one.
+    """
+    if os.environ.get(BLAS_THREADS) != "1":
+        command = [sys.executable, "-m", "classifiers", "train", "blocks", "--data", args.data, "--models", args.models]
+        limit = ["--pages", str(args.pages)] if args.pages else []
+        return subprocess.run([*command, *limit], env={**os.environ, BLAS_THREADS: "1"}, check=False).returncode
     started = time.process_time()
     pages = [prepare(source) for source in _sources(args)]
     print(f"{len(pages)} pages, {sum(len(page.labels) for page in pages)} blocks", file=sys.stderr)
