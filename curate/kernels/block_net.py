@@ -96,13 +96,14 @@ def _add(total, values, matrix, start, places, found):
 @njit(cache=True, nogil=True)
 def _mean_part(hidden, weight, group, matrix, start, places, found):
     """Per group of blocks: the mean of their hidden values times a part of the layer's matrix."""
-    n, width = hidden.shape
-    mean, total, out = np.zeros((n, width), np.float32), np.zeros(n, np.float32), np.zeros((n, width), np.float32)
-    for b in range(n):
+    width, most = hidden.shape[1], group.max() + 1
+    mean, out = np.zeros((most, width), np.float32), np.zeros((most, width), np.float32)
+    total = np.zeros(most, np.float32)
+    for b in range(len(hidden)):
         total[group[b]] += weight[b]
         for i in range(width):
             mean[group[b], i] += weight[b] * hidden[b, i]
-    for b in range(n):
+    for b in range(most):
         if group[b] == b:
             for i in range(width):
                 mean[b, i] /= total[b]
