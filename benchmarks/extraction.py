@@ -164,7 +164,8 @@ def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[BlockMo
 
 def engine_rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
     """The engines beside each other, as Markdown."""
-    kinds = sorted({group for result in results for group in result["f1_precision_recall"]} - {"all"})
+    groups = {group for result in results for group in result["f1_precision_recall"]} - {"all"}
+    kinds = sorted(group for group in groups if not group.startswith("crawl"))
     columns = ["engine", "F1", "precision", "recall", *kinds, "ms mean", "median", "99th", "formulas", "code"]
     yield "| " + " | ".join(columns) + " |"
     yield "|" + "---|" * len(columns)
@@ -214,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(tables.cost("the benchmark's development half", benchmark), flush=True)
         print(tables.cost("crawl, answers with status 200", tables.crawl_pages(args.data)), flush=True)
     if "fidelity" in args.tables:
-        print_fidelity(args.data, sources)
+        print_fidelity(args.data, sources, known["blocks"])
     ours = cache(known["blocks"])
     if "paired" in args.tables:
         file = args.cache / f"trafilatura-{version('trafilatura')}.jsonl" if args.cache else None
@@ -225,15 +226,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def print_fidelity(data: Path, sources: Sequence[Source]) -> None:
-    """Formulas and code of the package's model: against gold, and against what the pages themselves say."""
+def print_fidelity(data: Path, sources: Sequence[Source], unseen: TextOf) -> None:
+    """Formulas and code by the package's model and by those that have not seen the page (`unseen`), against gold; and
+    code against what the pages themselves say."""
 
     def packaged(source: Source) -> str:
         return extract_blocks(source.html, Options()).text
 
     pages = [source for source in sources if source.collection == "llm_webkit"]
-    for what, (kept, wanted) in fidelity.against_gold(packaged, pages).items():
-        print(f"\n{what} of the gold of {len(pages)} math and code pages: {kept} of {wanted}")
+    for model, text_of in (("of the package", packaged), ("that has not seen the page", unseen)):
+        for what, (kept, wanted) in fidelity.against_gold(text_of, pages).items():
+            print(f"\n{what} of the gold of {len(pages)} math and code pages, by the model {model}: {kept} of {wanted}")
     print("\ngold code blocks that are not in our text:", dict(fidelity.reasons(packaged, pages)))
     every = dict.fromkeys([*(source.html for source in sources), *tables.crawl_pages(data)])
     print("\n<pre> of all pages, read by another parser:", dict(fidelity.code_of_pages(every)), flush=True)
