@@ -224,7 +224,15 @@ def _guarded(task: Task) -> str | None:
 def _ray_results(tasks: list[Task], address: str) -> Iterator[tuple[str, str | None]]:
     import ray
 
-    ray.init(address=address, ignore_reinit_error=True)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error")
+        except ConnectionError as error:
+            raise JobsFailedError(
+                f"--address {address}: no Ray cluster answers there ({error}); on a node of the cluster `auto` finds "
+                "it; where the cluster asks for its token, set RAY_AUTH_MODE=token and the token"
+            ) from error
     remote = ray.remote(num_cpus=1, max_retries=3)(_guarded)
     open_ = {remote.remote(task): task for task in tasks}
     while open_:

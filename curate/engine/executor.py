@@ -8,6 +8,7 @@ then guards itself against its own records. Ray's own retries are off, since the
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,14 @@ class Task(Protocol):
 
 T = TypeVar("T", bound=Task)
 R = TypeVar("R")
+
+
+KNOCK_SECONDS = 10.0
+"""How long a cluster may take to accept a connection."""
+
+
+class ClusterError(ConnectionError):
+    """The Ray cluster that was named does not answer, or does not let this process in."""
 
 
 class WorkerLostError(RuntimeError):
@@ -110,7 +119,15 @@ class RayExecutor:
         path = os.pathsep.join(dict.fromkeys(p or str(os.getcwd()) for p in sys.path))  # noqa: PTH109
         common: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
         if self.address is not None:
-            ray.init(address=self.address, **common)
+            try:
+                _knock(self.address)
+                ray.init(address=self.address, **common)
+            except OSError as error:
+                raise ClusterError(
+                    f"--address {self.address}: no Ray cluster answers there ({error}). On a node of it use `auto`; "
+                    "from elsewhere give HOST:PORT or ray://HOST:10001, and where the cluster asks for its token, "
+                    "RAY_AUTH_MODE=token and the token (RAY_AUTH_TOKEN or ~/.ray/auth_token)"
+                ) from error
             return
         os.environ["PYTHONPATH"] = path
         ray.init(
@@ -165,3 +182,10 @@ class RayExecutor:
         import ray
 
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """OSError if nothing listens at HOST:PORT. Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
