@@ -53,7 +53,7 @@ QUESTION = "Which of the four seasons follows after a long winter in the high mo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Takes half a minute the first time, some seconds when all is there."
+    parser.epilog = "Takes two minutes the first time, some seconds when all is there."
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def _page(number: int) -> str:
         f"<p>Write to reader{number}@mail.example.com or call +1 212 555 0{100 + number}, from 192.0.2.{number}.</p>",
         "<p>Card 4111 1111 1111 1111, account DE89 3704 0044 0532 0130, key AKIAIOSFODNN7EXAMPLE.</p>",
         f"<table><tr><th>Season</th><td>{number}</td></tr></table><pre><code>x = {number}</code></pre>",
-        f"<p>{QUESTION}</p>",
+        f"<p>{QUESTION} 他在图书馆里读书，然后回家了。 เขาอ่านหนังสือในห้องสมุดแล้วกลับบ้าน</p>",
     ]
     return (
         f"<html lang=en><head><title>Page {number}</title></head><body><nav><a href='/'>Home</a></nav><main>"

@@ -97,4 +97,5 @@ def utf8_buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     _, offsets, data = texts.buffers()
     positions = np.frombuffer(offsets, dtype=width, count=len(texts) + 1, offset=texts.offset * width.itemsize)
     content = np.frombuffer(b"" if data is None else data, dtype=np.uint8)
+    content.flags.writeable = False  # whatever made the array, or each kernel would be compiled twice
     return content, positions.astype(np.int64)

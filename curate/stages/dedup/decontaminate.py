@@ -33,7 +33,8 @@ from curate.stage import (
 )
 from curate.stages.dedup.benchmark_index import BenchmarkIndex, Match, files_digest
 from curate.stages.dedup.clusters import ROW_VERDICTS
-from curate.stages.dedup.references import empty, utf8_buffers
+from curate.stages.dedup.references import empty
+from curate.stages.words import utf8_buffers
 
 
 class DecontaminateParameters(FilterParameters):

@@ -28,9 +28,9 @@ from curate.stages.dedup.references import (
     empty,
     partitions_for,
     references,
-    utf8_buffers,
 )
 from curate.stages.dedup.repeats import PIECE_BYTES, PIECE_ORDER, id_orders, pieces, repeats
+from curate.stages.words import utf8_buffers
 from curate.urls import url_host
 
 _SPLITS = {"lines": re.compile(r"(\n)"), "paragraphs": re.compile(r"(\n[^\S\n]*\n\s*)")}

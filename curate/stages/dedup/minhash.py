@@ -51,8 +51,8 @@ from curate.stages.dedup.references import (
     rows_of,
     scatter,
     shards_of,
-    utf8_buffers,
 )
+from curate.stages.words import utf8_buffers
 
 VERIFIED_CENTRES = 4
 """With `verify`, each member of a bucket is compared with the first four of it: a bucket may mix clusters whose

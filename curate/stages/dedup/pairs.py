@@ -29,8 +29,8 @@ from curate.stages.dedup.references import (
     rows_of,
     scatter,
     shards_of,
-    utf8_buffers,
 )
+from curate.stages.words import utf8_buffers
 
 CHUNK = 256
 """Pairs of one centre that go to one partition."""

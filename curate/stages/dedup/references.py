@@ -74,22 +74,6 @@ def empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], type=field.type) for field in schema], schema=schema)
 
 
-def utf8_buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes and offsets (int64[rows + 1]) of a string column; a null reads as the empty string."""
-    if texts.null_count:
-        texts = texts.fill_null("")
-    if pa.types.is_large_string(texts.type):
-        width: Any = np.int64
-    else:
-        texts, width = texts.cast(pa.string()), np.int32
-    _, offsets, data = texts.buffers()
-    if offsets is None or len(texts) == 0:
-        return np.empty(0, dtype=np.uint8), np.zeros(len(texts) + 1, dtype=np.int64)
-    places = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
-    octets = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
-    return octets, places
-
-
 class SortedReader:
     """A stream sorted by one integer column, read up to a value at a time."""
 

@@ -25,9 +25,9 @@ from curate.stages.dedup.references import (
     column,
     partitions_for,
     references,
-    utf8_buffers,
 )
 from curate.stages.dedup.repeats import PIECE_BYTES, PIECE_ORDER, id_orders, pieces, repeats
+from curate.stages.words import utf8_buffers
 
 WORD_BYTES = 6
 """Bytes of text a word, about."""
