@@ -19,16 +19,14 @@ SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.y
 COMMANDS = ("build", "train", "evaluate", "calibrate", "tune", "card")
 
 
-_Help = argparse.RawDescriptionHelpFormatter
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 a wrong command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Behind command and name, --help asks for the options of these.
     parser = argparse.ArgumentParser(
-        prog="python -m classifiers", description=__doc__, add_help=not given[2:], formatter_class=_Help
-    )
+        prog="python -m classifiers", description=__doc__, add_help=not given[2:],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("command", choices=COMMANDS)
     names = sorted([*MODULES, *SPECS])
     parser.add_argument(

@@ -8,6 +8,7 @@ loads.
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -160,15 +161,21 @@ def signal(batch: pa.RecordBatch, name: str) -> pa.Array:
     return values
 
 
+@dataclasses.dataclass(frozen=True)
 class Condition:
-    """An expression that is true, false or open (null, where a signal is) for each row."""
+    """An expression that is true, false or open (null, where a signal is) for each row. ValueError if the rule is
+    none."""
 
-    def __init__(self, rule: str) -> None:
-        """ValueError if the rule is none."""
-        self.rule = rule
-        self.tree = parse(rule)
-        self.names = tuple(signals_of(self.tree))
+    rule: str
+    tree: ast.expr = dataclasses.field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tree", parse(self.rule))
+
+    @property
+    def names(self) -> tuple[str, ...]:
         """Columns and signals that it reads, dotted."""
+        return tuple(signals_of(self.tree))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,18 +3,18 @@ allowed, and the nearest right name."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate.expressions import Condition
+from curate.placed_checks import nearest, validated
 from curate.placed_yaml import Place, PlacedMapping, PlacedSequence, parse
 from curate.placed_yaml import RecipeError as RecipeError
 from curate.registry import registered, stage_class
@@ -182,7 +182,7 @@ def _index(raw: PlacedMapping, label: Any, place: object) -> int:
     if len(hits) != 1:
         what = "no stage" if not hits else f"{len(hits)} stages"
         raise RecipeError(
-            f"{place}: {what} labelled {label!r}{_nearest(str(label), labels)}; there are: {', '.join(labels)}"
+            f"{place}: {what} labelled {label!r}{nearest(str(label), labels)}; there are: {', '.join(labels)}"
         )
     return hits[0]
 
@@ -225,13 +225,11 @@ def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
     else:
         if not rest:
             known = [*Header.model_fields, *_labels(raw)]
-            raise RecipeError(f"{where}: unknown key {key!r}{_nearest(key, known)}; allowed: {', '.join(known)}")
+            raise RecipeError(f"{where}: unknown key {key!r}{nearest(key, known)}; allowed: {', '.join(known)}")
         at = _index(raw, head, where) if head in _labels(raw) or _is_name(raw, head) else None
         if at is None:
             known = [*Header.model_fields, *_labels(raw)]
-            raise RecipeError(
-                f"{where}: no stage labelled {head!r}{_nearest(head, known)}; allowed: {', '.join(known)}"
-            )
+            raise RecipeError(f"{where}: no stage labelled {head!r}{nearest(head, known)}; allowed: {', '.join(known)}")
         stages = raw["stages"]
         name = _name_of(stages[at])
         given = stages[at].get(name) if isinstance(stages[at], dict) else None
@@ -266,10 +264,10 @@ def _recipe(raw: PlacedMapping, file: str) -> Recipe:
     unknown = [key for key in raw if key not in _top_keys()]
     if unknown:
         raise RecipeError(
-            f"{raw.places[unknown[0]]}: unknown key {unknown[0]!r}{_nearest(unknown[0], _top_keys())}; "
+            f"{raw.places[unknown[0]]}: unknown key {unknown[0]!r}{nearest(unknown[0], _top_keys())}; "
             f"allowed: {', '.join(_top_keys())}"
         )
-    header = _validated(Header, {k: v for k, v in raw.items() if k != "stages"}, raw, file, "")
+    header = validated(Header, {k: v for k, v in raw.items() if k != "stages"}, raw, file, "")
     assert isinstance(header, Header)
     items = raw.get("stages")
     if not isinstance(items, PlacedSequence) or not items:
@@ -300,7 +298,7 @@ def _stage(item: Any, place: Place) -> Stage:
         raise RecipeError(f"{place}: a stage is a name, or one name with its parameters, not {item!r}")
     names = sorted(registered())
     if name not in names:
-        raise RecipeError(f"{place}: unknown stage {name!r}{_nearest(name, names)}; allowed: {', '.join(names)}")
+        raise RecipeError(f"{place}: unknown stage {name!r}{nearest(name, names)}; allowed: {', '.join(names)}")
     if not isinstance(given, PlacedMapping):
         raise RecipeError(f"{place}: {name}: takes parameters as key: value, not {given!r}")
     try:
@@ -311,7 +309,7 @@ def _stage(item: Any, place: Place) -> Stage:
     label = given.get("label")
     if label is not None and (not isinstance(label, str) or not label.replace("_", "a").replace("-", "a").isalnum()):
         raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
-    parameters = _validated(kind.Parameters.chosen(values), values, given, str(place), f"{label or name}.", place)
+    parameters = validated(kind.Parameters.chosen(values), values, given, str(place), f"{label or name}.", place)
     assert isinstance(parameters, StageParameters)
     try:
         stage = kind(parameters, label)
@@ -341,65 +339,3 @@ def _condition(stage: Stage, rule: Any, place: Place) -> Condition:
             f"{key}: {own[0]!r} is what the stage itself writes; a condition asks what stages before it did"
         )
     return condition
-
-
-def _validated(
-    model: type[BaseModel],
-    values: Mapping[str, Any],
-    raw: PlacedMapping,
-    file: str,
-    prefix: str,
-    place: Place | None = None,
-) -> BaseModel:
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        location = [str(part) for part in first["loc"]]
-        where = _find(raw, location) or place or Place(file, 0)
-        key = prefix + ".".join(location)
-        allowed = _fields(model, location)
-        if first["type"] == "extra_forbidden":
-            name = location[-1]
-            raise RecipeError(
-                f"{where}: unknown key {key!r}{_nearest(name, allowed)}; "
-                f"allowed: {', '.join(allowed) or 'no parameters'}"
-            ) from None
-        if first["type"] == "missing":
-            raise RecipeError(f"{where}: the key {key!r} is missing; {_describe(model, location)}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        message = message[0].lower() + message[1:]
-        given = f"{first['input']!r} was given; " if location else ""
-        described = _describe(model, location)
-        raise RecipeError(
-            f"{where}: {key or prefix.rstrip('.')}: {given}{message}{f' ({described})' if described else ''}"
-        ) from None
-
-
-def _find(raw: Any, location: Sequence[str]) -> Place | None:
-    place = None
-    for name in location:
-        if isinstance(raw, PlacedMapping) and name in raw.places:
-            place, raw = raw.places[name], raw[name]
-        else:
-            break
-    return place
-
-
-def _fields(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """Keys allowed beside the last name of a location."""
-    current: Any = model
-    for name in location[:-1]:
-        info = current.model_fields.get(name) if hasattr(current, "model_fields") else None
-        current = info.annotation if info is not None else None
-    return sorted(current.model_fields) if hasattr(current, "model_fields") else []
-
-
-def _describe(model: type[BaseModel], location: Sequence[str]) -> str:
-    info = model.model_fields.get(location[0]) if location else None
-    return info.description or "" if info is not None else ""
-
-
-def _nearest(word: str, words: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

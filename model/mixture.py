@@ -113,9 +113,10 @@ def fit_linear(shares: Array, loss: Array, ridge: float | None = None) -> Linear
         u, s, _ = np.linalg.svd(centred, full_matrices=False)
         errors = []
         for each in RIDGES:
-            kept = (u * (s**2 / (s**2 + each))) @ u.T
-            leverage = np.diag(kept) + 1 / len(loss)
-            errors.append(float(np.sum(((varying - kept @ varying) / np.maximum(1 - leverage, 1e-9)) ** 2)))
+            kept = s**2 / (s**2 + each)
+            leverage = u**2 @ kept + 1 / len(loss)
+            left = varying - u @ (kept * (u.T @ varying))
+            errors.append(float(np.sum((left / np.maximum(1 - leverage, 1e-9)) ** 2)))
         ridge = RIDGES[int(np.argmin(errors))]
     gram = centred.T @ centred + ridge * np.eye(shares.shape[1])
     t = np.linalg.solve(gram, centred.T @ varying)

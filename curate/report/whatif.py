@@ -93,8 +93,7 @@ def changed_stages(old: Sequence[Stage], new: Sequence[Stage]) -> list[int]:
         raise WhatIfError("the recipes differ in their stages; what-if changes thresholds: rerun")
     indices = []
     for index, (one, other) in enumerate(zip(old, new, strict=True)):
-        rules = [stage.where.rule if stage.where is not None else None for stage in (one, other)]
-        if rules[0] != rules[1]:
+        if one.where != other.where:
             raise WhatIfError(f"{other.label}.where changes which documents are measured: rerun")
         if one.parameters == other.parameters:
             continue
