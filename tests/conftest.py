@@ -20,3 +20,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; name its folder in CURATE_TEST_DATA")
     return folder
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their number: some hold the time of day (gzip does), and processes must agree on names."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None

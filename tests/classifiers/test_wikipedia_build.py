@@ -86,6 +86,7 @@ def test_a_port_stays_behind_the_host() -> None:
         (b"plain text", "not a whole gzip file"),
         (gzip.compress(b"  `el_id` int\nINSERT INTO `externallinks` VALUES (1);\n"), "allowed: el_to, or"),
     ],
+    ids=["no rows", "cut short", "plain text", "unknown columns"],
 )
 def test_what_is_no_dump_is_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "dump.sql.gz"
