@@ -8,7 +8,7 @@ every string in them; a file in which nothing is found is linked as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -86,32 +86,39 @@ class ScrubTask:
 def run_scrub_task(task: ScrubTask) -> FileEntry:
     """Carries one task out; the file as it lies in the run's folder."""
     store, target = Store(task.store), Store(task.target)
-    scrubbing = opened(task.run, task.uses)
-    if not _finds(store, task.entry.path, scrubbing):
-        target.take(store, task.entry.path, task.name)
-        return FileEntry(task.name, task.entry.rows, task.entry.bytes, task.entry.sha256)
+    with store.open(task.entry.path) as source:
+        schema = pq.read_schema(source)
+    scrubbing = [use for use in opened(task.run, task.uses) if any(_concerns(use, field) for field in schema)]
     writer = TableWriter(target, task.name)
+    clean = 0
+    """Rows before the first in which something was found; with none the file is not written, but linked."""
     try:
-        for batch in read_batches(store, task.entry.path, batch_rows=BATCH_ROWS):
-            writer.add(scrub(batch, scrubbing))
+        for batch in read_batches(store, task.entry.path, batch_rows=BATCH_ROWS) if scrubbing else ():
+            scrubbed = scrub(batch, scrubbing)
+            if writer.schema is None:
+                if scrubbed is batch:
+                    clean += batch.num_rows
+                    continue
+                for before in _head(store, task.entry.path, clean):
+                    writer.add(before)
+            writer.add(scrubbed)
         entry = writer.close(keep_empty=True)
     except BaseException:
         writer.abandon()
         raise
-    assert entry is not None
+    if entry is None:
+        target.take(store, task.entry.path, task.name)
+        return FileEntry(task.name, task.entry.rows, task.entry.bytes, task.entry.sha256)
     return entry
 
 
-def _finds(store: Store, name: str, scrubbing: Sequence[Use]) -> bool:
-    """Whether scrubbing would change the file; only columns that it could change are read."""
-    with store.open(name) as source:
-        schema = pq.read_schema(source)
-    columns = [field.name for field in schema if any(_concerns(use, field) for use in scrubbing)]
-    if not columns:
-        return False
-    beside = [name for value, name in MEASURED.items() if value in columns and name in schema.names]
-    batches = read_batches(store, name, list(dict.fromkeys(columns + beside)), batch_rows=BATCH_ROWS)
-    return any(not scrub(batch, scrubbing).equals(batch) for batch in batches)
+def _head(store: Store, name: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """The first rows of a file."""
+    for batch in read_batches(store, name, batch_rows=BATCH_ROWS) if rows else ():
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return
 
 
 _OPENED: dict[tuple[str, str], MapStage] = {}
@@ -132,7 +139,8 @@ def opened(run: str, scrubbing: Sequence[Use]) -> tuple[Use, ...]:
 
 
 def scrub(batch: pa.RecordBatch, scrubbing: Sequence[Use]) -> pa.RecordBatch:
-    """The batch with all strings scrubbed by the opened stages, but for columns that are left alone or clean."""
+    """The batch with all strings scrubbed by the opened stages, but for columns that are left alone or clean; the
+    batch itself if nothing is found."""
     for use in scrubbing:
         scrubber = use.stage.scrubber()
         assert scrubber is not None
@@ -144,7 +152,8 @@ def scrub(batch: pa.RecordBatch, scrubbing: Sequence[Use]) -> pa.RecordBatch:
                 if threshold is not None and threshold in batch.schema.names:
                     measured = pc.match_substring_regex(batch.column(threshold), _NUMBER)
                     values = pc.if_else(pc.fill_null(measured, False), before, values)
-                batch = batch.set_column(at, field, values)
+                if not values.equals(before):
+                    batch = batch.set_column(at, field, values)
     return batch
 
 

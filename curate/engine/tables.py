@@ -132,8 +132,10 @@ def read_batches(
     """The rows of a Parquet file in order, a bounded batch at a time."""
     with store.open(name) as source:
         file = pq.ParquetFile(source)
-        wanted = None if columns is None else [c for c in columns if c in file.schema_arrow.names]
-        schema = file.schema_arrow if wanted is None else pa.schema([file.schema_arrow.field(c) for c in wanted])
+        schema = file.schema_arrow  # made anew at each access
+        wanted = None if columns is None else [c for c in columns if c in schema.names]
+        if wanted is not None:
+            schema = pa.schema([schema.field(c) for c in wanted])
         if file.metadata.num_rows == 0:
             yield empty_batch(schema)
             return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curate.kernels import markup
 from curate.kernels.block_feature_names import (
@@ -23,6 +22,7 @@ from curate.kernels.block_feature_names import (
     OFFSETS,
 )
 from curate.kernels.block_groups import count_keys
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html import Page
 from curate.kernels.html_measure import (
     C_BOLD,
@@ -49,7 +49,7 @@ B_FORUM, B_PRODUCT, B_COMMENT, B_CARD = (
 )
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _features(
     tag, parent, node_bits, signature, first_block, last_block, block_node, counts, inline_bits, text_bits, text_hash,
     hints, page_bytes,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from curate.kernels.compiled import allocating_kernel
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def count_keys(keys):
     """For each key the index of its first occurrence, and there how often it occurs (open addressing)."""
     n = len(keys)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curate.kernels.block_feature_names import FEATURES
 from curate.kernels.block_groups import count_keys
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html import Page
 from curate.kernels.html_measure import C_WORDS
 
@@ -49,7 +49,7 @@ class Net(NamedTuple):
     """[H + 1], the last of them added to all"""
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _groups(tag, parent, signature, block_node):
     """Per block: the first block of the same path (tags and classes of all elements above), and of the same parent."""
     path = np.zeros(len(tag), np.int64)
@@ -72,7 +72,7 @@ def weights(page: Page) -> npt.NDArray[np.float32]:
     return np.sqrt(np.maximum(page.counts[:, C_WORDS], MIN_WEIGHT)).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _add(total, values, matrix, start, places, found):
     """total += values @ matrix[start : start + len(values)], by what is not 0 in `values`, four at a time.
 
@@ -93,7 +93,7 @@ def _add(total, values, matrix, start, places, found):
             total[i] += (value * row[i] + value1 * row1[i]) + (value2 * row2[i] + value3 * row3[i])
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _mean_part(hidden, weight, group, matrix, start, places, found):
     """Per group of blocks: the mean of their hidden values times a part of the layer's matrix."""
     width, most = hidden.shape[1], group.max() + 1
@@ -111,7 +111,7 @@ def _mean_part(hidden, weight, group, matrix, start, places, found):
     return out
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _odds(
     rows, block_tag, path, above, weight, steps,
     center, rest, first, tags, bias, mixing, mixing_bias, last,

@@ -109,7 +109,7 @@ _BY_CATEGORY: dict[str, int] = defaultdict(
 @functools.cache
 def character_classes() -> NDArray[np.uint32]:
     """The table: uint32[0x110000], read-only."""
-    return stored("characters", lambda: [_built()], 1)[0]
+    return stored("characters", lambda: {"classes": _built()})["classes"]
 
 
 def _built() -> NDArray[np.uint32]:

@@ -1,8 +1,9 @@
-"""The decorator of every kernel.
+"""The decorators of kernels.
 
 Kernels release the GIL, are cached, and run without numba's reference counts: with them, each call of one kernel
 by another costs an atomic increment and decrement for every array that it passes, which made the word scan ten
-times slower. So a kernel must not allocate: its caller hands it the arrays that it writes to.
+times slower. So a `kernel` must not allocate: its caller hands it the arrays that it writes to. Where what comes out
+is not known beforehand, an `allocating_kernel` makes its own arrays, and pays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 from curate.kernels import import_without
 
@@ -21,6 +23,7 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
     it can compile and fill its tables of types, for a third of a second in each process."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # what allocates would crash without; at once where it has been done
         with self._guard_against_spurious_io_errors():
             found = self._load_overload(sig, target_context)
         if found is None:  # scipy.linalg would be imported, for a third of a second, for the sake of np.cov
@@ -30,6 +33,15 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compiles the function at its first call with arguments of their types, or loads it from the cache."""
-    dispatcher = njit(nogil=True, _nrt=False)(function)
+    return _cached(function, reference_counts=False)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Any:
+    """The same for a function that makes arrays."""
+    return _cached(function, reference_counts=True)
+
+
+def _cached(function: Callable[..., Any], reference_counts: bool) -> Any:
+    dispatcher = njit(nogil=True, _nrt=reference_counts)(function)
     dispatcher._cache = _KernelCache(function)
     return dispatcher

@@ -8,15 +8,16 @@ they turn every component into a star around its least node.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from curate.kernels.compiled import allocating_kernel
 
 NO_STATE = np.array([0, 0, 0, 0], dtype=np.uint64)
 """open?, u, least node of the group, last v: the state before the first chunk."""
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def large_star(u, v, state):  # type: ignore[no-untyped-def]
     """Each node joins its greater neighbours to its least one. In: every edge in both directions. Out: (v, least)."""
     out_a = np.empty(len(u), dtype=np.uint64)
@@ -34,7 +35,7 @@ def large_star(u, v, state):  # type: ignore[no-untyped-def]
     return out_a[:n], out_b[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def small_star(u, v, state):  # type: ignore[no-untyped-def]
     """Each node joins its lesser neighbours, and itself, to the least. In: edges (u > v). Out: (node, least)."""
     out_a = np.empty(len(u), dtype=np.uint64)
@@ -52,7 +53,7 @@ def small_star(u, v, state):  # type: ignore[no-untyped-def]
     return out_a[:n], out_b[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def count_non_stars(u, v, state):  # type: ignore[no-untyped-def]
     """Edges that no star has: of nodes with a lesser neighbour, those beyond the first. In: both directions."""
     n = 0
@@ -65,7 +66,7 @@ def count_non_stars(u, v, state):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def star_labels(u, v, state):  # type: ignore[no-untyped-def]
     """(node, least node of its component) of a collection of stars given in both directions."""
     nodes = np.empty(len(u), dtype=np.uint64)
@@ -89,7 +90,7 @@ def union_find(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> tuple[NDArray[np
     return nodes, nodes[parents]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _union(a, b, n):  # type: ignore[no-untyped-def]
     """Roots by least index, with path halving."""
     parents = np.arange(n)
@@ -110,7 +111,7 @@ def _union(a, b, n):  # type: ignore[no-untyped-def]
     return parents
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def bucket_edges(keys, refs, centres, open_key, open_refs, seen):  # type: ignore[no-untyped-def]
     """Candidate pairs of buckets: rows (key, ref) sorted by key and by preference for the centre.
 

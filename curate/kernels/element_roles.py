@@ -6,9 +6,9 @@ In go tags and parents, out comes a row of roles for each element, found in one 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curate.kernels import markup
+from curate.kernels.compiled import allocating_kernel
 
 ROLES = ["heading", "lists", "item", "cell", "row", "table", "preformatted", "quoted", "in_row"]
 """The level of the heading; how many lists; the item's, cell's, row's, table's and `<pre>`'s element, 0 for none; how
@@ -21,7 +21,7 @@ T_UL, T_OL, T_MENU, T_DIR = (_T[name] for name in ["ul", "ol", "menu", "dir"])
 T_LI, T_DT, T_DD, T_PRE, T_QUOTE = (_T[name] for name in ["li", "dt", "dd", "pre", "blockquote"])
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def element_roles(tag, parent):
     """[elements, ROLES]"""
     roles = np.zeros((len(tag), N_ROLES), np.int32)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curate.kernels import markup
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html_bytes import (
     attribute_value,
     contains,
@@ -111,7 +111,7 @@ _DISPLAY, _NONE, _TRUE, _MIMETEX, _LATEX = (
 )
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _scan(page, known):
     n = len(page)
     most = 2

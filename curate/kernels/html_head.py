@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html_bytes import contains, is_space, lower
 
 META, JSON_LD, LICENSE = range(3)
@@ -20,13 +20,13 @@ _META, _SCRIPT, _LINK = (np.frombuffer(name, np.uint8) for name in (b"meta", b"s
 _LD = np.frombuffer(b"application/ld+json", np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _is_named(page, at, name):
     end = at + len(name)
     return end < len(page) and is_space(page[end]) and contains(page, at, end, name)
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _tag_end(page, start):
     """Position of the tag's `>`; −1 if there is none within MAX_TAG, or a `<` before it."""
     part = page[start : start + MAX_TAG]
@@ -38,7 +38,7 @@ def _tag_end(page, start):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _may_license(part):
     """Whether a tag has the letters `lice` or `licd`, as in license and in creativecommons.org/publicdomain."""
     for i in range(len(part) - 3):
@@ -47,7 +47,7 @@ def _may_license(part):
     return False
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _find_marks(page):
     found, number = np.empty((64, 3), np.int32), 0
     for at in range(len(page) - 7):

@@ -6,8 +6,8 @@ In go ranges of a page, out come the kinds of segment; formulas are read later, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html_bytes import contains
 
 (
@@ -22,7 +22,7 @@ _TEX, _ASCIIMATH, _MML = (np.frombuffer(text, np.uint8) for text in (b"/tex", b"
 _KATEX, _MATHJAX, _CHTML = (np.frombuffer(text, np.uint8) for text in (b"katex-html", b"mathjax", b"mjx-chtml"))
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def script_formula(page, start, end):
     """The kind of formula in a script whose type is a range of the page; −1 for none."""
     if not contains(page, start, end, _MATH):
@@ -34,7 +34,7 @@ def script_formula(page, start, end):
     return SCRIPT_MATHML if contains(page, start, end, _MML) else -1
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def draws_formula(page, start, end):
     """Whether a class is that of elements in which KaTeX or MathJax draws a formula sign by sign."""
     if end - start < 7:

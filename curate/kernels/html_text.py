@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html import Page
 from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 
@@ -21,7 +21,7 @@ FORMULA = 1
 """The control byte that stands for a formula; pages' own control bytes are left out."""
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _emit(page, kind, start, end, first_segment, blocks, manner):
     size = 0
     for b in blocks:

@@ -8,10 +8,10 @@ chance that one place of two signatures agrees is the Jaccard similarity of the 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.units import mix
 
 _BASE = 0x9E3779B97F4A7C15  # odd: the polynomial of a shingle keeps every bit of its words
@@ -28,7 +28,7 @@ def permutations(k: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint
     return drawn[0] | np.uint32(1), drawn[1]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def shingles(hashes, low, high, ngram):  # type: ignore[no-untyped-def]
     """Shingle hashes of the document with the words low … high - 1, in order, repeats included."""
     base = np.uint64(_BASE)
@@ -49,7 +49,7 @@ def shingles(hashes, low, high, ngram):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def signatures(hashes, first, ngram, multipliers, addends):  # type: ignore[no-untyped-def]
     """uint32[documents, k]; a document without words has the greatest value everywhere."""
     n_documents, k = len(first) - 1, len(multipliers)
@@ -65,7 +65,7 @@ def signatures(hashes, first, ngram, multipliers, addends):  # type: ignore[no-u
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def band_keys(signature, bands, rows):  # type: ignore[no-untyped-def]
     """uint64[documents, bands]: documents share a key if they agree in all rows of that band (up to a chance of
     2**-64 a pair)."""
@@ -81,7 +81,7 @@ def band_keys(signature, bands, rows):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def shingle_set(hashes, low, high, ngram):  # type: ignore[no-untyped-def]
     """The document's distinct shingles, sorted."""
     values = np.sort(shingles(hashes, low, high, ngram))
@@ -93,7 +93,7 @@ def shingle_set(hashes, low, high, ngram):  # type: ignore[no-untyped-def]
     return values[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def jaccard(a, b):  # type: ignore[no-untyped-def]
     """|a ∩ b| / |a ∪ b| of two sorted sets; 0 where both are empty."""
     i = j = both = 0
@@ -110,7 +110,7 @@ def jaccard(a, b):  # type: ignore[no-untyped-def]
     return both / union if union else 0.0
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def measure_pairs(hashes, first, centres, signature, ngram):  # type: ignore[no-untyped-def]
     """Estimated and exact Jaccard similarity of each document d with the document centres[d] ≤ d, as two
     float64[documents]. Documents of one centre stand together, behind it."""

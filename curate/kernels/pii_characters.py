@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numba as nb
 
+from curate.kernels.compiled import allocating_kernel
+
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def is_ascii_digit(byte):  # type: ignore[no-untyped-def]
@@ -30,7 +32,7 @@ def is_hex(byte):  # type: ignore[no-untyped-def]
     return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def digit_at(data, i, stop):  # type: ignore[no-untyped-def]
     """The value of the digit at data[i] and its bytes; (-1, 0) where none is."""
     byte = data[i]
@@ -47,7 +49,7 @@ def digit_at(data, i, stop):  # type: ignore[no-untyped-def]
     return -1, 0
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def separator_at(data, i, stop):  # type: ignore[no-untyped-def]
     """The bytes of the separator at data[i]; 0 where none is.
 
@@ -72,7 +74,7 @@ def separator_at(data, i, stop):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def back_to_character(data, i, start):  # type: ignore[no-untyped-def]
     """The first byte of the character that data[i] belongs to."""
     while i > start and data[i] & 0xC0 == 0x80:
@@ -80,7 +82,7 @@ def back_to_character(data, i, start):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def on_to_character(data, i, stop):  # type: ignore[no-untyped-def]
     """The first byte of the next character, or i where one starts there."""
     while i < stop and data[i] & 0xC0 == 0x80:
@@ -88,7 +90,7 @@ def on_to_character(data, i, stop):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def character_offsets(data, start, positions):  # type: ignore[no-untyped-def]
     """How many characters there are between `start` and each of the byte positions, which ascend."""
     found = positions.copy()

@@ -6,9 +6,9 @@ their sizes tell a card from a phone, Luhn's sum and the issuer's prefix tell a 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.pii_characters import back_to_character, digit_at, is_word, on_to_character, separator_at
 from curate.kernels.pii_scan import CARD, IPV4, PHONE, SSN, SSN_WEAK, add
 
@@ -22,7 +22,7 @@ RIGHT_MARGIN = 24
 """Bytes around a phone number that the recognizer sees: what leads in, and an extension."""
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def scan_numbers(data, offsets, min_phone_digits):  # type: ignore[no-untyped-def]
     """Candidates of kind PHONE (the run), CARD, SSN, SSN_WEAK, IPV4 (exactly the number)."""
     found = np.empty((64, 4), dtype=np.int64)
@@ -83,7 +83,7 @@ def scan_numbers(data, offsets, min_phone_digits):  # type: ignore[no-untyped-de
     return found[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _judge(data, start, stop, row, groups, values, n_groups, min_phone_digits, found, n):  # type: ignore[no-untyped-def]
     """Adds what the groups of a run may be; of what is no card, address or SSN, phones."""
     taken = np.zeros(n_groups + 1, dtype=np.bool_)
@@ -138,13 +138,13 @@ def _judge(data, start, stop, row, groups, values, n_groups, min_phone_digits, f
     return found, n
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _edge(data, groups, g, stop):  # type: ignore[no-untyped-def]
     """Whether no word character follows the group."""
     return groups[g, 1] >= stop or not is_word(data[groups[g, 1]])
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _same(groups, g, n_groups, count, mark):  # type: ignore[no-untyped-def]
     """Whether `count` groups from g on are joined by this one separator."""
     if g + count > n_groups:
@@ -155,12 +155,12 @@ def _same(groups, g, n_groups, count, mark):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _goes_on(groups, g, n_groups, mark):  # type: ignore[no-untyped-def]
     return g < n_groups and groups[g, 3] == 1 and groups[g, 4] == mark
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _card_groups(groups, values, g, n_groups, before):  # type: ignore[no-untyped-def]
     """How many groups from g on make a card number: of an issuer's prefix and length, in one piece or in the
     groups that cards bear (4-4-4-4, 4-4-4-4-3, 4-6-5, 4-6-4, 4-4-5, 4-3-3-3 …), with a right Luhn sum. 0: none."""
@@ -188,7 +188,7 @@ def _card_groups(groups, values, g, n_groups, before):  # type: ignore[no-untype
     return 0
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _luhn(digits, n):  # type: ignore[no-untyped-def]
     """ISO/IEC 7812-1, annex B. All zeros would pass and are refused."""
     total = 0
@@ -204,7 +204,7 @@ def _luhn(digits, n):  # type: ignore[no-untyped-def]
     return total % 10 == 0 and any_digit != 0
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _issuer(digits, n):  # type: ignore[no-untyped-def]
     """Whether an issuer gives out cards of this prefix and length: https://en.wikipedia.org/wiki/Payment_card_number;
     for prefix 3 as wide as presidio-analyzer, whose test numbers leave JCB's and Diners' ranges."""
@@ -227,7 +227,7 @@ def _issuer(digits, n):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def widen(data, offsets, candidates, left, right):  # type: ignore[no-untyped-def]
     """For each candidate, the bytes [start, stop) of it with margins, cut at the document and at characters."""
     windows = np.empty((len(candidates), 2), dtype=np.int64)

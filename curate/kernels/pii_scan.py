@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.pii_characters import is_ascii_digit, is_ascii_letter, is_hex, is_word, on_to_character
 
 EMAIL, PHONE, CARD, SSN, SSN_WEAK, IPV4, IPV6, MAC, IBAN, CRYPTO, SECRET, IDENTIFIER = range(12)
@@ -23,7 +24,7 @@ MAX_IBAN = 42
 MAX_TOKEN = 256
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def add(found, n, row, start, stop, kind):  # type: ignore[no-untyped-def]
     """The table with one more row, twice as long where it was full."""
     if n == len(found):
@@ -45,7 +46,7 @@ def _local(byte):  # type: ignore[no-untyped-def]
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def scan_emails(data, offsets):  # type: ignore[no-untyped-def]
     """Candidates around each `@` that has a local part before it and a domain with a dot after it."""
     found = np.empty((64, 4), dtype=np.int64)
@@ -79,7 +80,7 @@ def scan_emails(data, offsets):  # type: ignore[no-untyped-def]
     return found[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def scan_addresses(data, offsets):  # type: ignore[no-untyped-def]
     """Candidates for IPv6 (runs of hex digits, colons and dots) and MAC addresses (six pairs, or three fours)."""
     found = np.empty((64, 4), dtype=np.int64)
@@ -133,7 +134,7 @@ def scan_addresses(data, offsets):  # type: ignore[no-untyped-def]
     return found[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _prefix_at(data, i, stop, prefixes, prefix_lengths, first_of_byte, any_case):  # type: ignore[no-untyped-def]
     """Which prefix data[i:] begins with; -1: none."""
     for entry in range(first_of_byte[data[i]], first_of_byte[data[i] + 1]):
@@ -151,7 +152,7 @@ def _prefix_at(data, i, stop, prefixes, prefix_lengths, first_of_byte, any_case)
     return -1
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _line_stop(data, i, stop):  # type: ignore[no-untyped-def]
     """The end of the line, MAX_TOKEN bytes away at most, at a character."""
     limit = min(stop, i + MAX_TOKEN)
@@ -160,7 +161,7 @@ def _line_stop(data, i, stop):  # type: ignore[no-untyped-def]
     return on_to_character(data, i, stop)
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def scan_tokens(data, offsets, prefixes, prefix_lengths, first_of_byte, any_case):  # type: ignore[no-untyped-def]
     """Candidates at the start of words: IBANs, wallets, and secrets by how they begin.
 
@@ -213,7 +214,7 @@ def scan_tokens(data, offsets, prefixes, prefix_lengths, first_of_byte, any_case
     return found[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _iban_stop(data, first, stop):  # type: ignore[no-untyped-def]
     """Where a run of letters and digits, with single spaces or hyphens inside, ends; and how many it has."""
     last = first
@@ -230,7 +231,7 @@ def _iban_stop(data, first, stop):  # type: ignore[no-untyped-def]
     return end, characters
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def scan_identifiers(data, offsets, min_digits, max_length):  # type: ignore[no-untyped-def]
     """Runs of letters and digits, with single spaces, dots, slashes or hyphens inside, that hold at least
     `min_digits` digits, `max_length` bytes at most: what national ids look like."""

@@ -1,14 +1,18 @@
-"""Tables that kernels read, kept beside the compiled kernels: built once an environment, then mapped into memory.
+"""Arrays that follow from something installed, built once and mapped into memory by every later process.
 
-They follow from the kernels' source and from Python's Unicode database, so both are in the files' names. Where no
-file can be written, each process builds its own.
+Tables that follow from the kernels' source and from Python's Unicode database lie beside the compiled kernels (see
+`curate.kernels`). What follows from models and lists lies in `$CURATE_CACHE`, by default `curate` in the user's cache
+folder, under a key that names all it was built from, so that it is never out of date. Both folders may be removed at
+any time. Where no file can be written, each process builds its own.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +21,53 @@ from numpy.typing import NDArray
 
 from curate.kernels import VERSION
 
+Arrays = dict[str, NDArray[Any]]
 
-def stored(name: str, build: Callable[[], Sequence[NDArray[Any]]], count: int) -> list[NDArray[Any]]:
-    """The arrays that `build` answers, so many, read-only; from files if some process has built them before."""
+
+def stored(name: str, build: Callable[[], Arrays]) -> Arrays:
+    """The named tables, read-only, that `build` answers from the kernels' source and Unicode alone."""
     folder = os.environ.get("NUMBA_CACHE_DIR")
-    if not folder:
-        return [_read_only(array) for array in build()]
-    paths = [Path(folder) / f"{name}-{part}-{unicodedata.unidata_version}-{VERSION}.npy" for part in range(count)]
+    return _kept(Path(folder) / f"{name}-{unicodedata.unidata_version}-{VERSION}" if folder else None, build)
+
+
+def derived(kind: str, key: str, build: Callable[[], Arrays]) -> Arrays:
+    """The named arrays, read-only, that `build` answers from what `key` is the hash of."""
+    cache = os.environ.get("CURATE_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
+    return _kept((Path(cache) if cache else home) / kind / key, build)
+
+
+def _kept(folder: Path | None, build: Callable[[], Arrays]) -> Arrays:
+    found = None if folder is None else _load(folder)
+    if found is None:
+        built = build()
+        if folder is not None:
+            _save(folder, built)
+            found = _load(folder)
+        found = found or built
+    for array in found.values():
+        array.setflags(write=False)  # mapped or not: kernels are compiled for arrays of one kind
+    return found
+
+
+def _load(folder: Path) -> Arrays | None:
+    """None: not there, or not whole."""
     try:
-        return [np.asarray(np.load(path, mmap_mode="r")) for path in paths]
-    except (OSError, ValueError, EOFError):  # not there, or no such file
-        arrays = [_read_only(array) for array in build()]
+        return {path.stem: np.asarray(np.load(path, mmap_mode="r")) for path in sorted(folder.glob("*.npy"))} or None
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _save(folder: Path, arrays: Arrays) -> None:
+    """Writes the arrays beside their place and renames: another process sees all of them or none."""
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        for path, array in zip(paths, arrays, strict=True):
-            part = path.with_name(f"{path.name}.{os.getpid()}")
-            with part.open("wb") as file:
-                np.save(file, array)
-            part.replace(path)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            fresh = Path(name) / "arrays"
+            fresh.mkdir()
+            for key, array in arrays.items():
+                np.save(fresh / f"{key}.npy", array)
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
     except OSError:
         pass  # the next process builds them again
-    return arrays
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.setflags(write=False)
-    return array

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from curate.kernels.compiled import allocating_kernel
 
 
 class Trees(NamedTuple):
@@ -26,7 +27,7 @@ class Trees(NamedTuple):
     value: npt.NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _score(rows, roots, leaf_starts, feature, threshold, left, right, value):
     out = np.zeros(len(rows))
     for r in range(len(rows)):

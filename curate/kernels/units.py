@@ -16,6 +16,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.kernels.compiled import allocating_kernel
+from curate.kernels.tables import stored
+
 FOLD_LIMIT = 0x323B0
 """Past the last letter of the table (CJK extension H); higher code points separate units."""
 SEPARATOR = 0
@@ -54,6 +57,10 @@ def find_units(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Units:
 @functools.cache
 def fold_table() -> NDArray[np.uint32]:
     """For each code point: SEPARATOR, SKIP, or its folded form, with the bit ALONE where it is a unit itself."""
+    return stored("units", lambda: {"folded": _built()})["folded"]
+
+
+def _built() -> NDArray[np.uint32]:
     table = np.zeros(FOLD_LIMIT, dtype=np.uint32)
     for point in range(FOLD_LIMIT):
         character = chr(point)
@@ -87,7 +94,7 @@ def mix(value):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _find_units(data, offsets, fold):  # type: ignore[no-untyped-def]
     n_documents = len(offsets) - 1
     # Two bytes a unit at least (a letter and a separator, or one character of three bytes), but for the last.
@@ -136,7 +143,7 @@ def _find_units(data, offsets, fold):  # type: ignore[no-untyped-def]
     return first, hashes[:n], start[:n], stop[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _decode(data, position, end):  # type: ignore[no-untyped-def]
     """Code point and bytes of a character beyond ASCII; a stray byte is read as one that is no letter."""
     byte = np.uint32(data[position])

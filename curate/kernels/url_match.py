@@ -11,6 +11,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.hashing import FNV_OFFSET, finish, step
 
 BUCKET_BITS = 20
@@ -35,7 +36,7 @@ def _alphanumeric(byte):  # type: ignore[no-untyped-def]
     return 97 <= byte <= 122 or 48 <= byte <= 57
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def host_range(data, start, stop):  # type: ignore[no-untyped-def]
     """Where the host of a URL (with or without scheme, user, port) starts and stops, and where its path starts."""
     while start < stop and data[start] <= 32:
@@ -69,7 +70,7 @@ def host_range(data, start, stop):  # type: ignore[no-untyped-def]
     return host, end, path, stop
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _after_www(data, host, end):  # type: ignore[no-untyped-def]
     """The host's start without a leading `www.` or `www2.`"""
     index = host
@@ -82,7 +83,7 @@ def _after_www(data, host, end):  # type: ignore[no-untyped-def]
     return index + 1 if index < end - 1 and data[index] == 46 and index >= host + 3 else host
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def hash_entries(data, as_urls):  # type: ignore[no-untyped-def]
     """The hashes of a list, one entry a line; `#` begins a comment line. Entries of domain lists and of URL
     lists are hashed as `match_urls` looks them up."""
@@ -115,7 +116,7 @@ def hash_entries(data, as_urls):  # type: ignore[no-untyped-def]
     return hashes[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def bucket_starts(hashes):  # type: ignore[no-untyped-def]
     """Where, in the sorted hashes, the entries of each bucket start: 2^BUCKET_BITS + 1 positions."""
     shift = np.uint64(64 - BUCKET_BITS)
@@ -127,7 +128,7 @@ def bucket_starts(hashes):  # type: ignore[no-untyped-def]
     return starts
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _find(value, hashes, starts):  # type: ignore[no-untyped-def]
     bucket = np.int64(value >> np.uint64(64 - BUCKET_BITS))
     for index in range(np.int64(starts[bucket]), np.int64(starts[bucket + 1])):
@@ -138,7 +139,7 @@ def _find(value, hashes, starts):  # type: ignore[no-untyped-def]
     return -1
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def _sorted_index(value, hashes):  # type: ignore[no-untyped-def]
     low, high = 0, len(hashes)
     while low < high:
@@ -150,7 +151,7 @@ def _sorted_index(value, hashes):  # type: ignore[no-untyped-def]
     return low if low < len(hashes) and hashes[low] == value else -1
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def hash_word(data, start, stop):  # type: ignore[no-untyped-def]
     """The hash of a word of a word list, as `match_words` hashes the words of a URL."""
     value = FNV_OFFSET
@@ -159,7 +160,7 @@ def hash_word(data, start, stop):  # type: ignore[no-untyped-def]
     return finish(value)
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def match_urls(data, offsets, domains, domain_starts, domain_category, urls, url_starts, url_category):  # type: ignore[no-untyped-def]
     """For each row: the kind of match (NOTHING, DOMAIN, URL), the category of the entry, and the bytes
     [start, stop) of the URL that matched it. The shortest domain that is listed wins."""
@@ -206,7 +207,7 @@ def match_urls(data, offsets, domains, domain_starts, domain_category, urls, url
     return kind, category, matched
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def sieve_of(hard, soft):  # type: ignore[no-untyped-def]
     """1 where the low bits of a hash are those of some listed word."""
     sieve = np.zeros(1 << SIEVE_BITS, dtype=np.uint8)
@@ -217,7 +218,7 @@ def sieve_of(hard, soft):  # type: ignore[no-untyped-def]
     return sieve
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def match_words(data, offsets, hard, soft, sieve, next_state, accepting, min_soft):  # type: ignore[no-untyped-def]
     """For each row: WORD where a word of the URL (a run of letters and digits) is in `hard`, SOFT_WORDS where
     at least `min_soft` different ones are in `soft`, SUBWORD where the automaton accepts within the URL's letters

@@ -7,16 +7,16 @@ every shared run has an anchor, at a cost of about 2 in `length - gram + 2` plac
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.kernels.compiled import allocating_kernel
 from curate.kernels.units import mix
 
 _BASE = 0x9E3779B97F4A7C15
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def window_hashes(hashes, low, high, length):  # type: ignore[no-untyped-def]
     """uint64[max(0, words - length + 1)]: the hash of the window that begins at each word low … high - length."""
     base = np.uint64(_BASE)
@@ -35,7 +35,7 @@ def window_hashes(hashes, low, high, length):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def selected(grams, width):  # type: ignore[no-untyped-def]
     """int64[max(0, grams - width + 1)]: for each window of `width` grams the place of its least, the last if tied."""
     n = max(0, len(grams) - width + 1)
@@ -54,7 +54,7 @@ def selected(grams, width):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def winnow(hashes, first, gram, length):  # type: ignore[no-untyped-def]
     """(documents, anchors): the distinct anchors of each document that has at least `length` words."""
     capacity = len(hashes) + 1
@@ -80,7 +80,7 @@ def winnow(hashes, first, gram, length):  # type: ignore[no-untyped-def]
     return owners[:n], anchors[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def anchored_windows(hashes, low, high, gram, length, anchors):  # type: ignore[no-untyped-def]
     """(places, hashes) of the windows of `length` words whose selected gram is in the sorted array `anchors`."""
     grams = window_hashes(hashes, low, high, gram)
@@ -98,7 +98,7 @@ def anchored_windows(hashes, low, high, gram, length, anchors):  # type: ignore[
     return at[:n], values[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def covered_runs(places, length):  # type: ignore[no-untyped-def]
     """int64[runs, 2]: first and past-the-last word of the runs that windows at the sorted `places` cover."""
     out = np.empty((len(places), 2), dtype=np.int64)
@@ -112,7 +112,7 @@ def covered_runs(places, length):  # type: ignore[no-untyped-def]
     return out[:n]
 
 
-@nb.njit(cache=True, nogil=True)
+@allocating_kernel
 def find_windows(hashes, first, length, keys, bits):  # type: ignore[no-untyped-def]
     """(documents, places, slots) of the windows of `length` words whose hash is keys[slot].
 

@@ -269,8 +269,7 @@ def _flags(points, low, high, classes):  # type: ignore[no-untyped-def]
 @functools.cache
 def english_tables() -> SpecialWords:
     """The special words of English, as `find_words` wants them."""
-    keys, splits, cuts, units, shapes = stored("english", _english_tables, len(SpecialWords._fields))
-    return SpecialWords(keys, splits, cuts, units, shapes)
+    return SpecialWords(**stored("english", lambda: _english_tables()._asdict()))
 
 
 def _english_tables() -> SpecialWords:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.kernels.automaton import class_scores
+from curate.kernels.tables import Arrays, derived
 from curate.stages.language.codes import UNDETERMINED
 from curate.stages.quality.fasttext_model import MODELS, ModelError
 from curate.stages.words import utf8_buffers
@@ -66,7 +68,16 @@ class Automaton:
 
 @lru_cache(maxsize=1)
 def py3langid_automaton() -> Automaton:
-    """The tables of the installed py3langid."""
+    """The tables of the installed py3langid, whose file takes a second to unpack."""
+    from py3langid.langid import MODEL_FILE
+
+    file = files("py3langid") / MODEL_FILE
+    tables: dict[str, Any] = derived("language", hashlib.sha256(file.read_bytes()).hexdigest(), _tables)
+    labels, digest = tuple(tables["labels"].tolist()), str(tables["sha256"])
+    return Automaton(tables["moves"], tables["states"], tables["weights"], tables["prior"], labels, digest)
+
+
+def _tables() -> Arrays:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     model = LanguageIdentifier.from_model_file(MODEL_FILE)
@@ -75,8 +86,14 @@ def py3langid_automaton() -> Automaton:
     states = np.stack([rows, np.asarray(model.tk_output)], axis=1).astype(np.int32)
     weights = np.rint(np.asarray(model.nb_ptc, dtype=np.float32) * SCALE).astype(np.int16)
     prior = np.asarray(model.nb_pc, dtype=np.float32) * SCALE
-    digest = hashlib.sha256(moves.tobytes() + states.tobytes()).hexdigest()
-    return Automaton(moves, states, weights, prior, tuple(model.nb_classes), digest)
+    return {
+        "moves": moves,
+        "states": states,
+        "weights": weights,
+        "prior": prior,
+        "labels": np.array(model.nb_classes),
+        "sha256": np.array(hashlib.sha256(moves.tobytes() + states.tobytes()).hexdigest()),
+    }
 
 
 def normalized(texts: pa.Array, max_characters: int) -> pa.Array:

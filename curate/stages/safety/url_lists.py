@@ -11,18 +11,16 @@ import gzip
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from curate.kernels import url_match
+from curate.kernels.tables import Arrays, derived
 from curate.stages.safety.sparse import Sparse
 from curate.stages.words import utf8_buffers
 
@@ -116,14 +114,6 @@ def content_hash(files: Sequence[ListFile]) -> str:
     return digest.hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where compiled lists are kept: $CURATE_CACHE, or `curate` in the user's cache folder."""
-    named = os.environ.get("CURATE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
-
-
 @dataclass(frozen=True)
 class Matches:
     """What the lists said of a batch: the rows that are listed, with their category, and the part of the URL that
@@ -145,10 +135,10 @@ class UrlLists:
             raise ListsError(f"at most 256 categories of URL lists; found {len(self.categories)}")
         named = hashlib.blake2b(digest_size=16)
         named.update(content_hash(files).encode() + "\0".join(self.categories).encode())
-        self.arrays = _load(cache_folder() / "url-lists" / named.hexdigest()) or self._compile(files, named.hexdigest())
+        self.arrays = derived("url-lists", named.hexdigest(), lambda: self._compile(files))
 
-    def _compile(self, files: Sequence[ListFile], name: str) -> dict[str, NDArray[np.generic]]:
-        arrays: dict[str, NDArray[np.generic]] = {}
+    def _compile(self, files: Sequence[ListFile]) -> Arrays:
+        arrays: Arrays = {}
         for kind, urls in (("domain", False), ("url", True)):
             hashes = [np.empty(0, dtype=np.uint64)]
             numbers = [np.empty(0, dtype=np.uint8)]
@@ -164,7 +154,7 @@ class UrlLists:
             first[1:] = together[1:] != together[:-1]
             arrays[f"{kind}s"], arrays[f"{kind}_category"] = together[first], category[first]
             arrays[f"{kind}_starts"] = url_match.bucket_starts(together[first])
-        return _store(cache_folder() / "url-lists" / name, arrays)
+        return arrays
 
     def __len__(self) -> int:
         return len(self.arrays["domains"]) + len(self.arrays["urls"])
@@ -179,29 +169,6 @@ class UrlLists:
             text = data[span[row, 0] : span[row, 1]].tobytes().decode("utf-8", "replace").lower()
             (answer.domain if kind[row] == url_match.DOMAIN else answer.url)[row] = text
         return answer
-
-
-def _load(folder: Path) -> dict[str, NDArray[np.generic]] | None:
-    try:
-        return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    except (OSError, ValueError):
-        return None
-
-
-def _store(folder: Path, arrays: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """Writes the arrays beside their final place and renames: another worker sees all of them or none. Where
-    the cache cannot be written, the arrays in memory serve."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            fresh = Path(name) / "arrays"
-            fresh.mkdir()
-            for key, values in arrays.items():
-                np.save(fresh / f"{key}.npy", values)
-            fresh.rename(folder)
-    except OSError:
-        pass
-    return _load(folder) or arrays
 
 
 def read_words(path: Path) -> Iterator[str]:

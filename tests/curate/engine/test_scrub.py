@@ -16,7 +16,8 @@ import pytest
 
 from curate.engine.executor import InlineExecutor, RayExecutor
 from curate.engine.run import UnhiddenStoreError
-from curate.engine.scrub import Use, scrub, uses
+from curate.engine.scrub import ScrubTask, Use, run_scrub_task, scrub, uses
+from curate.engine.store import FileEntry
 from curate.report.page import write_report
 from curate.sources.write import WarcFile
 from curate.stage import MapStage, Outcome, Scrubber, Shared, StageParameters
@@ -184,6 +185,25 @@ def test_ray_and_this_process_scrub_to_the_same_bytes(tmp_path: Path, crawl: Pat
     assert any("***" in text for text in whole)
     linked = [file for file in (tmp_path / "a" / "run" / "documents").iterdir() if file.stat().st_nlink > 1]
     assert len(linked) == 2, "files in which nothing is found are links"
+
+
+@pytest.mark.parametrize("hits", [[], [0], [600], [599, 999], [255, 256, 700]])
+@pytest.mark.parametrize("group", [100, 1000])
+def test_all_rows_of_a_file_come_through_in_their_order_wherever_the_first_find_is(
+    tmp_path: Path, hits: list[int], group: int
+) -> None:
+    texts = [f"row {number}" + " secret" * (number in hits) for number in range(1000)]
+    table = pa.table({"id": [str(number) for number in range(1000)], "url": texts, "n": pa.array(range(1000))})
+    (tmp_path / "store").mkdir()
+    pq.write_table(table, tmp_path / "store" / "a.parquet", row_group_size=group)
+    entry = FileEntry("a.parquet", 1000, 0, "")
+    use = Use(Hiding(StageParameters()))
+    task = ScrubTask(str(tmp_path / "store"), entry, str(tmp_path / "run"), "b.parquet", (use,), "key", 0)
+    assert run_scrub_task(task).rows == 1000
+    written = pq.read_table(tmp_path / "run" / "b.parquet")
+    assert written.column("url").to_pylist() == [text.replace("secret", "***") for text in texts]
+    assert written.drop("url").equals(table.drop("url"))
+    assert ((tmp_path / "run" / "b.parquet").stat().st_nlink > 1) == (not hits)
 
 
 def test_strings_deep_in_structs_and_lists_are_scrubbed_and_ids_and_measurements_are_not() -> None:
