@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,6 +31,9 @@ CHECKPOINT_STEPS = 250
 
 EVALUATION_ROWS = 32
 """Windows evaluated at once."""
+
+KNOCK_SECONDS = 10.0
+"""How long a cluster may take to accept a connection."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +231,9 @@ def _ray_results(tasks: list[Task], address: str) -> Iterator[tuple[str, str | N
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not ray.is_initialized():
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="error")
-        except ConnectionError as error:
+        except OSError as error:
             raise JobsFailedError(
                 f"--address {address}: no Ray cluster answers there ({error}); on a node of the cluster `auto` finds "
                 "it; where the cluster asks for its token, set RAY_AUTH_MODE=token and the token"
@@ -238,6 +243,13 @@ def _ray_results(tasks: list[Task], address: str) -> Iterator[tuple[str, str | N
     while open_:
         ready, _ = ray.wait(list(open_), num_returns=1)
         yield open_.pop(ready[0]).title, ray.get(ready[0])
+
+
+def _knock(address: str) -> None:
+    """OSError if nothing listens at HOST:PORT. Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
 
 
 # ---------------------------------------------------------------------------------------- cost

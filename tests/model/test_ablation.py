@@ -165,6 +165,12 @@ def test_one_failing_job_does_not_stop_the_others(file: Path, monkeypatch: pytes
     assert done == ["a", "c"]
 
 
+def test_a_cluster_that_does_not_answer_is_named_at_once_with_what_to_do(tmp_path: Path) -> None:
+    task = Task("a", str(tmp_path / "a"), {}, 1.0, [1.0], "")
+    with pytest.raises(ablation_jobs.JobsFailedError, match=r"--address 127\.0\.0\.1:9: no Ray cluster answers"):
+        run_all([task], 1, "127.0.0.1:9", lambda line: None)
+
+
 def test_equal_pool_gives_every_arm_the_same_passes(file: Path) -> None:
     ablation = read(file, {"regimes": ["equal_pool"], "sizes": {"60k": {"tokens": 100_000}}})
     tokens = dict.fromkeys(ablation.all_arms(), 1000) | {"half": 500}
