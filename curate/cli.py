@@ -63,10 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.close()
         return 0
     except Exception as error:
-        status = exit_status(error)
+        from curate.storage import trouble
+
+        said = trouble(error)
+        status = exit_status(error) if said is None else 1
         if status is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said or error}", file=sys.stderr)
         return status
 
 

@@ -100,12 +100,12 @@ def load(path: str | Path, settings: Sequence[str] = (), output: str | None = No
     return _recipe(raw, str(path))
 
 
-def load_resolved(text: str, name: str) -> Recipe:
-    """The recipe that a run's folder keeps, given as text. RecipeError if it cannot be read here, for want of a
-    stage or of a file that it names."""
-    raw = parse(text, name)
-    if not isinstance(raw, PlacedMapping):
-        raise RecipeError(f"{name}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
+def load_resolved(text: str, name: str, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe that a run's folder keeps, given as text, with `--set key=value` applied. RecipeError if it cannot be
+    read here, for want of a stage or of a file that it names."""
+    raw = _mapping(text, name)
+    for setting in settings:
+        _set(raw, setting)
     return _recipe(raw, name)
 
 
@@ -116,9 +116,13 @@ def _read(path: Path) -> PlacedMapping:
         raise RecipeError(f"{path}: there is no such recipe file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read: {error}") from None
-    raw = parse(text, str(path))
+    return _mapping(text, str(path))
+
+
+def _mapping(text: str, name: str) -> PlacedMapping:
+    raw = parse(text, name)
     if not isinstance(raw, PlacedMapping):
-        raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
+        raise RecipeError(f"{name}: a recipe is a mapping with the keys {', '.join(_top_keys())}")
     return raw
 
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.commands import UsageError
+from curate.commands.runs import finished_run, stored_recipe
 from curate.engine.store import Store
 from curate.engine.tables import read_batches
-from curate.recipe import load
 from curate.stage import MapStage, Rule
 
 
@@ -32,14 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
-    if not store.exists("recipe.yaml"):
-        raise UsageError(f"{args.run}: no finished run here; allowed: the output folder of a run")
+    store = finished_run(args.run)
     if not 0 < args.tail < 0.5:
         raise UsageError(f"--tail {args.tail}: must be above 0 and below 0.5")
-    rules = guarded(load(Path(args.run) / "recipe.yaml").stages)
+    rules = guarded(stored_recipe(store).stages)
     values = _values(store, rules)
     limits, counts = limits_of(values, rules, args.tail, args.min_documents)
+    if not limits:
+        most = f"the most frequent has {max(counts.values())}" if counts else "none has a document"
+        raise UsageError(
+            f"{args.run}: no language has {args.min_documents} documents ({most}), so there is nothing to calibrate "
+            "by; take a larger reference, or a smaller --min-documents"
+        )
     table = {"tail": args.tail, "documents": counts, "limits": limits}
     args.out.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     few = sorted(set(values) - set(limits))
@@ -53,7 +57,9 @@ def guarded(stages: Any) -> dict[str, set[str]]:
     """Signal → the sides on which rules guard it: `least`, `most`."""
     sides: dict[str, set[str]] = defaultdict(set)
     for stage in stages:
-        rules: list[Rule] = list(stage.rules()) if isinstance(stage, MapStage) else []
+        # What a stage keeps in plain columns (`language`) is no signal that language_thresholds could read.
+        measures = isinstance(stage, MapStage) and stage.label not in stage.writes()
+        rules: list[Rule] = list(stage.rules()) if measures else []
         for rule in rules:
             if rule.parameter and rule.keep in (">=", ">", "<=", "<"):
                 sides[f"{stage.label}.{rule.signal}"].add("least" if rule.keep.startswith(">") else "most")

@@ -70,6 +70,8 @@ def _print(life: dict[str, Any], labels: list[str]) -> None:
             break
         if isinstance(document.get(label), dict):
             print(f"  {label}: passed; {_signals(document[label])}")
+        elif label == "language" and document.get("language") is not None:
+            print(f"  language: passed; {document['language']}, score {document['language_score']:.4g}")
     if life["verdict"] == "kept":
         print("  kept")
     elif life["verdict"] == "failed":
@@ -87,6 +89,8 @@ def _print(life: dict[str, Any], labels: list[str]) -> None:
 
 def _signals(signals: dict[str, Any]) -> str:
     short = {
-        k: (f"{v:.4g}" if isinstance(v, float) else v) for k, v in signals.items() if not isinstance(v, list | dict)
+        k: (f"{v:.4g}" if isinstance(v, float) else v)
+        for k, v in signals.items()
+        if v is not None and not isinstance(v, list | dict)
     }
     return ", ".join(f"{k}={v}" for k, v in short.items())

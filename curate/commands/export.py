@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from curate.commands import UsageError
 from curate.commands.mix import read_dataset
+from curate.commands.runs import finished_run
 from curate.engine.store import Store
 
 NANOGPT_NAMES = {"train": "train.bin", "validation": "val.bin", "test": "test.bin"}
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
+    store = finished_run(args.run)
     dataset = read_dataset(store)
     folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from curate.commands import UsageError
+from curate.commands.runs import finished_run
 from curate.engine.store import FileEntry, Store
 from curate.stages.mix.plan import MixParameters, mix, weights_of
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
+    store = finished_run(args.run)
     dataset = read_dataset(store)
     train = dataset["splits"]["train"]
     content = mix(_parameters(args), {domain: entry["tokens"] for domain, entry in train.items()})
@@ -58,7 +59,7 @@ def table(content: dict[str, Any]) -> str:
             f"{e['share']:>8.4f} {e['epochs']:>7.2f}{note}"
         )
     available = sum(e["available_tokens"] for e in content["domains"].values())
-    lines.append(f"{'all':24} {available:>15,} {1:>8.4f} {content['total_tokens']:>15,} {1:>8.4f}")
+    lines.append(f"{'together':24} {available:>15,} {1:>8.4f} {content['total_tokens']:>15,} {1:>8.4f}")
     return "\n".join(lines)
 
 

@@ -12,7 +12,11 @@ from curate.engine.executor import Executor, InlineExecutor, RayExecutor
 from curate.engine.progress import Progress
 from curate.engine.run import Job, RunResult
 from curate.engine.run import run as carry_out
+from curate.engine.store import Store
 from curate.recipe import Recipe, load
+
+FAILURES_TOLD = 3
+"""Kinds of failure that the end of a run names; the report has more."""
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,18 +57,41 @@ def run(args: argparse.Namespace) -> int:
         return 2
 
     def executor() -> Executor:
-        return InlineExecutor() if args.inline else RayExecutor(args.workers, args.address)
+        made = InlineExecutor() if args.inline else RayExecutor(args.workers, args.address)
+        signal.signal(signal.SIGTERM, stop)  # Ray, as it starts, puts a handler of its own there, which ends at once
+        return made
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
     result = carry_out(job_of(recipe), executor, Progress(args.quiet))
-    if not result.did_nothing:
+    if not (result.did_nothing and Store(result.output).exists("report.html")):
         from curate.report.page import write_report
 
-        write_report(recipe.header.output)
+        write_report(result.output)
     _say(result, args.json)
+    return _doubts(result)
+
+
+def _doubts(result: RunResult) -> int:
+    """What a user should not miss, on stderr; the exit status: 1 if nothing of the input could be read."""
+    counts = result.manifest["counts"]
+    failed, kept, dropped = counts["failed"], counts["kept"], sum(counts["dropped"].values())
+    if failed:
+        from curate.report.sections import failures
+
+        for stage, error, count in failures(Store(result.output))[:FAILURES_TOLD]:
+            print(f"failed, {count}: {stage}: {error}", file=sys.stderr)
+        print(f"all {failed} of them: {result.output}/failed/", file=sys.stderr)
+    if failed and not kept and not dropped:
+        print(f"error: {result.output}: no document could be read", file=sys.stderr)
+        return 1
+    if dropped and not kept:
+        reason, count = max(counts["reasons"].items(), key=lambda item: item[1])
+        print(f"nothing was kept; most were dropped by {reason}: {count}", file=sys.stderr)
+    elif not kept:
+        print("nothing was kept: the input has no document", file=sys.stderr)
     return 0
 
 
@@ -77,7 +104,7 @@ def _say(result: RunResult, as_json: bool) -> None:
         print(f"nothing to do: {result.output} is complete and up to date")
     dropped = sum(counts["dropped"].values())
     print(
-        f"{result.output}: {counts['read']} documents read = {counts['kept']} kept + {dropped} dropped + "
-        f"{counts['failed']} failed; {sum(counts['skipped'].values())} other records skipped"
+        f"{result.output}: {counts['read']:,} documents read = {counts['kept']:,} kept + {dropped:,} dropped + "
+        f"{counts['failed']:,} failed; {sum(counts['skipped'].values()):,} other records skipped"
     )
     print(f"report: {result.output}/report.html")

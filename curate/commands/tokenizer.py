@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from curate.commands import UsageError
 from curate.commands.export import documents
 from curate.commands.mix import read_dataset
+from curate.commands.runs import finished_run
 from curate.engine.store import Store
 from curate.stages.tokens.tokenizers_bpe import Encoder
 from curate.stages.tokens.tokenizers_read import load
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
+    store = finished_run(args.run)
     dataset = read_dataset(store)
     encoders = {"this run": Encoder(store.read_bytes("tokens/tokenizer.json"))}
     encoders |= {Path(file).name: Encoder(load(file)) for file in args.beside}

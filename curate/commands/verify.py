@@ -46,13 +46,17 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"wrong": findings.wrong, "counted": findings.counted}, indent=1))
     else:
         for name, value in findings.counted.items():
-            print(f"{name}: {value}")
+            print(f"{name}: {_counts(value)}")
         for each in findings.wrong:
             print(f"wrong: {each}")
         print("all counts and hashes agree" if not findings.wrong else f"{len(findings.wrong)} things do not agree")
     if findings.wrong:
         print(f"error: {args.run}: {findings.wrong[0]}", file=sys.stderr)
     return 1 if findings.wrong else 0
+
+
+def _counts(value: Any) -> str:
+    return ", ".join(f"{n:,} {what}" for what, n in value.items()) if isinstance(value, dict) else f"{value:,}"
 
 
 def verify(store: Store) -> Findings:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from curate.commands import UsageError
+from curate.commands.runs import finished_run, stored_recipe
 from curate.engine.store import Store
-from curate.recipe import Recipe, load
 from curate.report.whatif import BYTES_PER_TOKEN, KEPT, Answer, WhatIfError, ask
 
 
@@ -37,17 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = Store(args.run)
-    if not store.exists("recipe.yaml") or not store.exists("manifest.json"):
-        raise UsageError(f"{args.run}: no finished run here; allowed: the output folder of a run")
+    store = finished_run(args.run)
     if not args.set and not args.sweep:
         raise UsageError("what-if needs a threshold: --set gopher_quality.min_words=30, or --sweep KEY=START:STOP:STEP")
-    path = Path(args.run) / "recipe.yaml"
-    before = load(path)
     try:
         if args.sweep:
-            return _sweep(store, path, before, args)
-        answer = ask(store, before, load(path, args.set))
+            return _sweep(store, args)
+        answer = ask(store, stored_recipe(store), stored_recipe(store, args.set))
     except WhatIfError as error:
         raise UsageError(str(error)) from error
     if args.json:
@@ -77,7 +72,7 @@ def _print(answer: Answer, examples: int) -> None:
         name = fate if fate != end or end == KEPT else f"reach {end}"
         print(f"{name:46} {was:9,} {now:9,} {now - was:+8,}")
     was, now = (round(sizes[end] / BYTES_PER_TOKEN) for sizes in (answer.bytes_before, answer.bytes_after))
-    print(f"{'tokens there, at 4.3 bytes each':46} {was:9,} {now:9,} {now - was:+8,}")
+    print(f"{f'tokens there, at {BYTES_PER_TOKEN} bytes each':46} {was:9,} {now:9,} {now - was:+8,}")
     if answer.boundary:
         print(f"\nExact up to {answer.boundary}, which decides over the whole collection.")
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -89,17 +84,20 @@ def _print(answer: Answer, examples: int) -> None:
             print(f"  {row['id']} {row['url']} (value {row['value']})\n    {(row['text'] or '')[:110]!r}")
 
 
-def _sweep(store: Store, path: Path, before: Recipe, args: argparse.Namespace) -> int:
+def _sweep(store: Store, args: argparse.Namespace) -> int:
     key, values = sweep_values(args.sweep)
-    curve = []
+    before, curve, boundary = stored_recipe(store), [], None
     for value in values:
-        answer = ask(store, before, load(path, [*args.set, f"{key}={value}"]))
+        answer = ask(store, before, stored_recipe(store, [*args.set, f"{key}={value}"]))
+        boundary = boundary or answer.boundary
         end = answer.boundary or KEPT
         curve.append({"value": value, "documents": answer.after[end], "bytes": answer.bytes_after[end]})
     if args.json:
-        print(json.dumps({"key": key, "curve": curve}, indent=1))
+        print(json.dumps({"key": key, "exact_until": boundary, "curve": curve}, indent=1))
         return 0
     most = max((point["documents"] for point in curve), default=0) or 1
+    what = f"that reach {boundary}, which decides over the whole collection" if boundary else "that are kept"
+    print(f"documents {what}, and their tokens at {BYTES_PER_TOKEN} bytes each:")
     print(f"{key:>34} {'documents':>10} {'tokens':>12}")
     for point in curve:
         bar = "█" * round(40 * point["documents"] / most)

@@ -28,6 +28,11 @@ class RunLog:
         self._waiting: list[str] = []
         self._working = False
 
+    def begin(self) -> None:
+        """There is work: what waits is written now, so that a run is seen while it works on its first phase."""
+        self._working = True
+        self._flush()
+
     def say(self, event: str, *, work: bool = True, **fields: Any) -> None:
         """Adds a line. One that is not `work` waits for one that is."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from curate.engine.claim import FOLDERS
 from curate.engine.executor import Executor
 from curate.engine.ledger import ledger_rows
 from curate.engine.scrub import ScrubTask, Use, opened, resources, run_scrub_task, scrub, uses
@@ -20,25 +21,6 @@ from curate.sources import Shard
 
 if TYPE_CHECKING:
     from curate.engine.run import Job, PhaseResult
-
-FOLDERS = ("documents", "dropped", "failed", "skipped", "ledger", "duplicates", "index", "tokens")
-
-
-class OutputError(ValueError):
-    """The output folder holds something that is no run, and would be overwritten."""
-
-
-def check_output(output: str) -> None:
-    """OutputError if folders that a run would replace are there without the manifest of a run."""
-    target = Store(output)
-    if target.exists("manifest.json"):
-        return
-    there = sorted(set(target.folders("")) & set(FOLDERS))
-    if there:
-        raise OutputError(
-            f"output: {output} holds {there[0]}/ but no manifest.json, so it is no run's folder and is left alone; "
-            "name another folder, or remove what is there"
-        )
 
 
 @dataclass(frozen=True)
@@ -91,8 +73,8 @@ def publish(
         for entry in before.get("files", []):
             target.remove(entry["path"])
     target.write_json("manifest.json", {"state": "publishing", "name": job.name, "recipe_hash": job.recipe_hash})
-    for folder in FOLDERS:
-        target.remove(folder)
+    for name in (*FOLDERS, "report.html"):
+        target.remove(name)
     target.write_bytes("recipe.yaml", job.recipe_text.encode())
     files: list[dict[str, Any]] = []
     stages = [stage for result in results for stage in result.phase.stages]

@@ -17,13 +17,14 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.engine.claim import Claim
 from curate.engine.collection import FileCollection, document_schema
 from curate.engine.columns import check_columns
 from curate.engine.executor import Executor
 from curate.engine.log import RunLog, versions
 from curate.engine.phase import Phase, phases
 from curate.engine.progress import Progress
-from curate.engine.publish import check_output, publish
+from curate.engine.publish import publish
 from curate.engine.store import FileEntry, Store
 from curate.engine.work import DocumentShard, MapTask, Removal, ShardReport, run_map_task
 from curate.sources import Extent, Shard, chain, fingerprint, plan
@@ -95,8 +96,8 @@ def planned(job: Job) -> tuple[list[Shard], list[Phase]]:
 def run(job: Job, executor: Callable[[], Executor], progress: Progress) -> RunResult:
     """Carries the job out. `executor` is called only if there is work."""
     started = time.time()
-    check_output(job.output)
     shards, steps = planned(job)
+    claim = Claim(job.output, job.name)
     log = RunLog(job.output)
     log.say(
         "run", work=False, name=job.name, recipe_hash=job.recipe_hash, shards=len(shards), versions=versions(),
@@ -112,6 +113,7 @@ def run(job: Job, executor: Callable[[], Executor], progress: Progress) -> RunRe
         raise
     finally:
         lazy.close()
+        claim.close()
     did_nothing = not published and all(result.reused == result.shards for result in results)
     if not did_nothing:
         counts = {name: manifest["counts"][name] for name in ("read", "kept", "dropped", "failed")}
@@ -135,6 +137,7 @@ class _LazyExecutor:
 
     def _get(self) -> Executor:
         if self._made is None:
+            self._log.begin()
             self._made = self._make()
             self._made.on_lost = self._log.lost
         return self._made

@@ -16,6 +16,7 @@ import pyarrow as pa
 from curate.documents import PAGE, TEXT
 from curate.sources.base import InputError, Shard
 from curate.sources.store import open_bytes
+from curate.storage import reaching
 
 SHARD_BYTES = 64_000_000
 """Default size of a range: a Common Crawl file of 1 GB gives 16, each some minutes of work for one core."""
@@ -112,7 +113,8 @@ def _files(kind: str, patterns: Any) -> list[_File]:
         raise InputError(f"input.{kind} is {patterns!r}; allowed: a path, a glob, a URL, or a list of those")
     found: dict[str, _File] = {}
     for pattern in map(os.fspath, patterns):
-        matched = list(_remote(pattern) if "://" in pattern else _local(pattern))
+        with reaching(f"input.{kind}: {pattern!r}"):
+            matched = list(_remote(pattern) if "://" in pattern else _local(pattern))
         if not matched:
             raise InputError(
                 f"input.{kind}: {pattern!r} matches no file (from {Path.cwd()}); allowed: a path, a glob such as "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curate.engine.claim import Claim, OutputError
 from curate.engine.columns import MissingColumnError, check_columns
 from curate.engine.executor import Executor, InlineExecutor, RayExecutor
 from curate.engine.progress import Progress
-from curate.engine.publish import OutputError
 from curate.engine.run import Job, RunResult, run
 from curate.recipe import load
 from curate.sources import schema as input_schema
@@ -203,3 +204,31 @@ def test_every_published_file_has_the_hash_that_the_manifest_says(tmp_path: Path
         data = (output / entry["path"]).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["bytes"])
         assert pq.read_metadata(pa.BufferReader(data)).num_rows == entry["rows"]
+
+
+def test_a_folder_of_another_recipe_s_run_is_left_alone(tmp_path: Path, crawl: Path) -> None:
+    output = tmp_path / "runs" / "one"
+    first = carry_out(job(tmp_path, str(output)))
+    other = replace(job(tmp_path, str(output), set=["language.min_score=0.9"]), name="other")
+    with pytest.raises(OutputError, match=r"holds the run of another recipe, 'test', and this one's name is 'other'"):
+        carry_out(other)
+    assert json.loads((output / "manifest.json").read_text()) == first.manifest
+
+
+def test_a_run_is_refused_while_another_writes_to_its_folder(tmp_path: Path, crawl: Path) -> None:
+    output = tmp_path / "runs" / "one"
+    claim = Claim(str(output), "test")
+    with pytest.raises(OutputError, match="is being written by another run at this moment"):
+        carry_out(job(tmp_path, str(output)))
+    claim.close()
+    assert carry_out(job(tmp_path, str(output))).manifest["counts"]["read"] == 79
+    assert not (output / ".lock").exists()
+
+
+@pytest.mark.parametrize("output", ["crawl/0.warc.gz", "crawl/0.warc.gz/below", "nosuch://bucket/x"])
+def test_an_output_that_can_be_no_folder_is_refused_before_any_work(tmp_path: Path, crawl: Path, output: str) -> None:
+    where = output if "://" in output else str(tmp_path / output)
+    made = replace(job(tmp_path, str(tmp_path / "run")), output=where)
+    with pytest.raises(OutputError, match="output: "):
+        carry_out(made)
+    assert not (tmp_path / ".phases").exists()
