@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from curate.commands import UsageError
+from curate.placed_checks import nearest
 from curate.recipe import BESIDE, Header
 from curate.registry import registered, stage_class
 from curate.stage import Stage
@@ -19,34 +20,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="one stage")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--schema", action="store_true", help="the JSON schema of a recipe, for editors")
+    parser.add_argument("--markdown", action="store_true", help="docs/stages.md, of the built-in stages")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.schema:
         print(json.dumps(recipe_schema(), indent=1))
         return 0
+    if args.markdown:
+        from curate.commands.stages_page import page
+
+        print(page(), end="")
+        return 0
     names = sorted(registered())
     if args.name is not None and args.name not in names:
-        raise UsageError(f"unknown stage {args.name!r}; allowed: {', '.join(names)}")
+        raise UsageError(f"unknown stage {args.name!r}{nearest(args.name, names)}; allowed: {', '.join(names)}")
     described = [describe(stage_class(name), name) for name in ([args.name] if args.name else names)]
     if args.json:
         print(json.dumps(described, indent=1))
         return 0
     for stage in described:
         print(f"{stage['name']}: {stage['summary']}")
+        by = None
         for each in stage["parameters"]:
-            unit = f" {each['unit']}" if each["unit"] else ""
-            source = f"  [{each['source']}]" if each["source"] else ""
-            print(f"    {each['name']} = {json.dumps(each['default'])}{unit}: {each['doc']}{source}")
+            if each["with_by"] != by:
+                by = each["with_by"]
+                print(f"  by: {by}")
+            if by is None or each["name"] != "by":
+                print(f"    {_line(each)}")
     return 0
+
+
+def _line(each: dict[str, Any]) -> str:
+    """A parameter on one line: what it is, how it is given, where its default comes from."""
+    value = "(required)" if each["required"] else f"= {json.dumps(each['default'], ensure_ascii=False)}"
+    unit = f" {each['unit']}" if each["unit"] else ""
+    doc = f": {each['doc']}" if each["doc"] else ""
+    choices = f" (one of {', '.join(each['allowed'])})" if each["allowed"] else ""
+    source = f"  [{each['source']}]" if each["source"] else ""
+    return f"{each['name']} {value}{unit}{doc}{choices}{source}"
 
 
 def describe(kind: type[Stage], name: str) -> dict[str, Any]:
     """A stage as data: its parameters with default, unit, source and type."""
     summary = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
     sets = kind.Parameters.sets()
-    parameters = [_parameter(key, info) for each in sets for key, info in each.model_fields.items()]
+    several = len(sets) > 1
+    parameters = [
+        _parameter(key, info) | {"with_by": each.model_fields["by"].default if several else None}
+        for each in sets
+        for key, info in each.model_fields.items()
+    ]
     return {"name": name, "summary": summary, "reads": list(kind.reads), "parameters": parameters}
+
+
+def allowed(info: FieldInfo) -> list[str]:
+    """The words that a parameter can have, where it is one of a few and its description does not name them."""
+    words = [str(each) for each in get_args(info.annotation)] if get_origin(info.annotation) is Literal else []
+    return words if any(word not in (info.description or "") for word in words) else []
 
 
 def _parameter(name: str, info: FieldInfo) -> dict[str, Any]:
@@ -57,6 +88,7 @@ def _parameter(name: str, info: FieldInfo) -> dict[str, Any]:
         "type": str(info.annotation).removeprefix("<class '").removesuffix("'>"),
         "default": json.loads(json.dumps(default, default=_json)),
         "required": info.is_required(),
+        "allowed": allowed(info),
         "unit": extra.get("unit"),
         "source": extra.get("source"),
         "role": extra.get("role", "measure"),

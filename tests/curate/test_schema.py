@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from curate.cli import main
 from curate.commands.stages import recipe_schema
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -24,3 +25,18 @@ def test_a_shipped_recipe_has_only_stages_that_the_schema_knows(name: str) -> No
     recipe = yaml.safe_load((PIPELINES / f"{name}.yaml").read_text())
     names = {stage if isinstance(stage, str) else next(iter(stage)) for stage in recipe["stages"]}
     assert {f"stage:{name}" for name in names} <= set(schema["$defs"])
+
+
+def test_the_page_of_stages_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stages", "--markdown"]) == 0
+    stored = (PIPELINES.parent / "docs" / "stages.md").read_text()
+    assert capsys.readouterr().out == stored, "run: python -m curate stages --markdown > docs/stages.md"
+
+
+def test_a_stage_is_described_with_what_must_be_given_and_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stages"]) == 0
+    said = capsys.readouterr().out
+    assert "rule (required)" in said and "  by: minhash\n" in said
+    assert "which extractor (one of blocks, trafilatura, resiliparse, datatrove)" in said
+    assert main(["stages", "gopher"]) == 2
+    assert "did you mean 'gopher_quality'" in capsys.readouterr().err
