@@ -45,7 +45,7 @@ def every_text(html: str) -> str:
     """The text of all blocks of a page, chosen or not."""
     source = html.encode("utf-8", "replace")
     page = scan(source)
-    return write_text(source, page, structure_of(page), np.arange(len(page.node)))
+    return write_text(source, page, structure_of(page), np.arange(len(page.node))).text
 
 
 def own_code(html: str) -> list[str]:

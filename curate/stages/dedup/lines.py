@@ -8,7 +8,6 @@ documents of which too little is left leave the collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from curate.kernels.units import find_units
 from curate.stage import Batches, Collection, GlobalContext, GlobalOutcome
+from curate.stages.code_lines import are_code, code_column, known_code
 from curate.stages.dedup.clusters import ROW_VERDICTS
 from curate.stages.dedup.parameters import LinesParameters, ParagraphsParameters
 from curate.stages.dedup.references import (
@@ -48,8 +48,8 @@ class SharedPieces:
     min_characters: int
     min_share: float | None = None
     """If given, also only those in at least this share of the host's documents; documents without a host keep all."""
-    spares: Callable[[Sequence[str]], Sequence[bool]] | None = None
-    """Says of a document's pieces which stay whatever others have. A function of a module, so that it can be sent."""
+    spares_code: bool = False
+    """Whether lines of code stay, whatever other documents have."""
 
 
 def split_pieces(text: str, by: str) -> list[str]:
@@ -61,14 +61,18 @@ def deduplicate_lines(
     documents: Collection, parameters: LinesParameters | ParagraphsParameters, context: GlobalContext, label: str
 ) -> GlobalOutcome:
     """Removes shared lines, then documents left with too few words."""
-    wanted = SharedPieces(parameters.by, parameters.within, parameters.min_documents, parameters.min_characters)
+    spares_code = isinstance(parameters, LinesParameters) and parameters.keep_code
+    wanted = SharedPieces(
+        parameters.by, parameters.within, parameters.min_documents, parameters.min_characters, spares_code=spares_code
+    )
     edited = without_shared(documents, wanted, context, label)
     return edited_outcome(edited, label, f"too_short_without_{parameters.by}", parameters.min_words, parameters.mode)
 
 
 def without_shared(documents: Collection, wanted: SharedPieces, context: GlobalContext, label: str) -> Collection:
     """For each document `row`, the `text` without shared pieces, and the signals of `edited_rows`."""
-    names = ["row", "id", "text", *(["url"] if wanted.within == "host" else [])]
+    code = code_column(documents.schema) if wanted.spares_code else None
+    names = ["row", "id", "text", *(["url"] if wanted.within == "host" else []), *([code] if code else [])]
     # Web text has a line for every 100 bytes or so, and is compressed about threefold in its files.
     partitions = partitions_for(int(3 * documents.n_bytes / 100) + 1, PIECE_BYTES, context, documents.n_shards)
     split = partial(_split, partitions=partitions, wanted=wanted)
@@ -83,7 +87,9 @@ def _split(batches: Batches, shard: int, *, partitions: int, wanted: SharedPiece
     for batch in batches:
         found: list[tuple[int, int, int]] = []
         urls = batch.column("url").to_pylist() if wanted.within == "host" else None
-        for row, text in enumerate(batch.column("text").to_pylist()):
+        texts = batch.column("text").to_pylist()
+        code = known_code(batch, len(texts)) if wanted.spares_code else None
+        for row, text in enumerate(texts):
             host = url_host(urls[row]) if urls is not None else ""
             if wanted.min_share is not None:
                 if not host:
@@ -91,7 +97,7 @@ def _split(batches: Batches, shard: int, *, partitions: int, wanted: SharedPiece
                 found.append((_key(host), row, HOST))
             scope = f"{host}\n" if urls is not None else ""
             units = split_pieces(text or "", wanted.by)[::2]
-            spared = wanted.spares(units) if wanted.spares else [False] * len(units)
+            spared = are_code(units, code[row]) if code else [False] * len(units)
             for place, (piece, stays) in enumerate(zip(units, spared, strict=True)):
                 folded = " ".join(piece.casefold().split())
                 if len(folded) >= wanted.min_characters and not stays:

@@ -217,6 +217,7 @@ class LinesParameters(PieceParameters):
     within: Literal["host", "collection"] = parameter("host", doc="where documents that share a line are counted")
     min_documents: int = parameter(4, doc="a line goes if at least so many documents have it", unit="documents", ge=2)
     min_characters: int = parameter(2, doc="shorter lines (whitespace folded) are let alone", unit="characters", ge=1)
+    keep_code: bool = parameter(True, doc="lines of code stay, as far as the extractor or Markdown tells them")
 
 
 class ParagraphsParameters(PieceParameters):

@@ -72,10 +72,10 @@ def extract_blocks(html: str, options: Options, model: BlockModel | None = None)
     odds = (model or load_model()).odds(page, features(page, read_hints(head), len(source)))
     structure = structure_of(page)
     keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
-    text = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
+    text, code = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
     if said.structured and len(said.structured) >= MIN_DESCRIPTION:
         text = _with_description(text, said.structured)
-    return Extracted(text, said, int(keep.sum()))
+    return Extracted(text, said, int(keep.sum()), code)
 
 
 MIN_WORDS = 0.2

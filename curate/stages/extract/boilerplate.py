@@ -6,16 +6,10 @@ enough of a host's pages leave all of them. Code stays as it is. The counting is
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from curate.stage import Collection, FilterParameters, GlobalContext, GlobalOutcome, GlobalStage, parameter
 from curate.stages.dedup.lines import SharedPieces, edited_outcome, without_shared
-
-_FENCE = re.compile(r"^\s*(?:```|~~~)")
-_INDENTED = re.compile(r"^(?: {4}|\t)")
-_WORD = re.compile(r"\w")
 
 
 class BoilerplateParameters(FilterParameters):
@@ -33,6 +27,7 @@ class BoilerplateParameters(FilterParameters):
         le=1,
     )
     min_characters: int = parameter(2, "shorter lines (white space folded) are let alone", unit="characters", ge=1)
+    keep_code: bool = parameter(True, "lines of code stay, as far as the extractor or Markdown tells them")
     min_words: int = parameter(
         20, "documents that lost something and have fewer words left are dropped", unit="words", role="decide", ge=0
     )
@@ -52,16 +47,8 @@ class Boilerplate(GlobalStage):
 
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
         chosen = self.parameters
-        wanted = SharedPieces("lines", "host", chosen.min_pages, chosen.min_characters, chosen.min_share, code_lines)
+        wanted = SharedPieces(
+            "lines", "host", chosen.min_pages, chosen.min_characters, chosen.min_share, spares_code=chosen.keep_code
+        )
         edited = without_shared(documents, wanted, context, self.label)
         return edited_outcome(edited, self.label, "too_short_without_boilerplate", chosen.min_words, chosen.mode)
-
-
-def code_lines(lines: Sequence[str]) -> list[bool]:
-    """Which lines are code: fenced, indented by four columns or more, or without any letter or digit."""
-    found, fenced = [], False
-    for line in lines:
-        fence = bool(_FENCE.match(line))
-        found.append(fence or fenced or bool(_INDENTED.match(line)) or not _WORD.search(line))
-        fenced ^= fence
-    return found

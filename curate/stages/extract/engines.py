@@ -7,7 +7,7 @@ neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +32,8 @@ class Extracted:
     metadata: Metadata = field(default_factory=Metadata)
     blocks: int = 0
     """How many blocks of text the engine chose, or the lines of its text."""
+    code: Sequence[str] | None = None
+    """The pieces of code in the text; None if the engine does not tell them."""
 
 
 Engine = Callable[[str, str | None, Options], Extracted]

@@ -11,6 +11,7 @@ from typing import Literal, cast
 import pyarrow as pa
 
 from curate.stage import FilterParameters, MapStage, Outcome, Resources, Rule, Shared, decide, parameter, with_column
+from curate.stages import code_lines
 from curate.stages.extract.engines import ENGINES, Extracted, Options
 
 SIGNALS = pa.struct(
@@ -18,6 +19,8 @@ SIGNALS = pa.struct(
         ("engine", pa.string()),
         ("n_characters", pa.int64()),
         ("n_blocks", pa.int64()),
+        ("n_code_characters", pa.int64()),
+        (code_lines.FIELD, pa.list_(pa.uint32())),
         ("author", pa.string()),
         ("date", pa.string()),
         ("site", pa.string()),
@@ -110,6 +113,8 @@ class Extract(MapStage):
             "engine": cast(ExtractParameters, self.parameters).engine,
             "n_characters": len(page.text),
             "n_blocks": page.blocks,
+            "n_code_characters": None if page.code is None else sum(map(len, page.code)),
+            code_lines.FIELD: None if page.code is None else code_lines.line_numbers(page.code),
             "author": said.author,
             "date": said.date,
             "site": said.site,

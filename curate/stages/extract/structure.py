@@ -64,17 +64,26 @@ class _Line:
     code: bool
 
 
+class Written(NamedTuple):
+    """A text, and the pieces of code in it, but for those in cells of tables."""
+
+    text: str
+    code: list[str]
+
+
 def write_text(
     source: bytes, page: Page, structure: Structure, chosen: npt.NDArray[np.int64], markdown: bool = False
-) -> str:
+) -> Written:
     """The text of the blocks `chosen` (ascending) of the page scanned from `source`."""
     roles = structure.roles[page.node[chosen]]
     roles[structure.tables[chosen] == 0, R_TABLE] = 0
     roles[structure.tables[chosen] == 0, R_ROW] = 0
     listing = structure.listings[chosen].tolist()
     counts = page.counts[chosen]
-    broken = (counts[:, C_BREAKS] > 0) & (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
-    manner = np.where(broken | (structure.listings[chosen] > 0), BROKEN_CODE, FLOWING).astype(np.int8)
+    all_code = (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
+    manner = np.where(
+        (all_code & (counts[:, C_BREAKS] > 0)) | (structure.listings[chosen] > 0), BROKEN_CODE, FLOWING
+    ).astype(np.int8)
     in_row = page.tag[structure.listings[chosen]] == _T["table"]
     manner[in_row] = CODE_LINE
     manner[roles[:, R_PREFORMATTED] > 0] = PREFORMATTED
@@ -127,7 +136,8 @@ def write_text(
         out.append(_paragraph(line, markdown, context.item != last_item, source, page, int(chosen[line.block])))
         last_item = context.item or last_item
         at += 1
-    return _join_markdown(out) if markdown else "\n".join(out)
+    code_pieces = [line.text for line in lines if (line.code or all_code[line.block]) and not line.context.in_row]
+    return Written(_join_markdown(out) if markdown else "\n".join(out), code_pieces)
 
 
 def _rows_between(rows: npt.NDArray[np.int64], above: int, below: int) -> int:

@@ -35,7 +35,7 @@ def all_text(html: str, markdown: bool = False) -> str:
     """The text of every block, chosen or not."""
     source = html.encode()
     page = scan(source)
-    return write_text(source, page, structure_of(page), np.arange(len(page.node)), markdown)
+    return write_text(source, page, structure_of(page), np.arange(len(page.node)), markdown).text
 
 
 def block_texts(html: str) -> list[str]:

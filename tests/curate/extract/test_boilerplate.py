@@ -5,11 +5,17 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from curate.registry import stage_class
 from curate.stage import GlobalContext
-from curate.stages.extract.boilerplate import Boilerplate, BoilerplateParameters, code_lines
+from curate.stage import Shared
+from curate.stages.code_lines import are_code, line_numbers
+from curate.stages.dedup.deduplicate import Deduplicate
+from curate.stages.dedup.parameters import LinesParameters
+from curate.stages.extract.boilerplate import Boilerplate, BoilerplateParameters
+from curate.stages.extract.stage import Extract, ExtractParameters
 from tests.curate.stages.collection import Applied, apply, collection
 
 
@@ -75,7 +81,48 @@ def test_code_stays() -> None:
     code = ["```python", "import numpy", "}", "```", "    return 0", "---"]
     rows = [page("docs.example", n, *code, "Was this page helpful?") for n in range(9)]
     assert all(row["text"] == "\n".join([row["body"], *code]) for row in strip(rows).kept.values())
-    assert code_lines(["a", "~~~", "b", "~~~", "c", "\td"]) == [False, True, True, True, False, True]
+    assert are_code(["a", "~~~", "b", "~~~", "c", "\td"]) == [False, True, True, True, False, True]
+
+
+LISTING = "Listen 192.0.2.1:80\nUserDir disabled\n  Order deny,allow\n$ ./configure --prefix=/opt"
+
+
+def manual(number: int) -> str:
+    """A page of a manual in plain text; its listing is that of all translations."""
+    own = " ".join(f"word{number}x{i} and" for i in range(60))
+    return (
+        f"<html><body><main><h1>Manual {number}</h1><p>{own} the end.</p><pre><code>{LISTING}</code></pre>"
+        f"<p>{own} again.</p><p>Read this page in another language, or ask in the forum.</p></main></body></html>"
+    )
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+@pytest.mark.parametrize("stage", ["boilerplate", "lines"])
+def test_the_extractor_tells_which_lines_are_code_and_they_stay(stage: str, markdown: bool) -> None:
+    rows = [{"id": str(n), "url": f"https://manual.example/{n}", "html": manual(n)} for n in range(9)]
+    extract = Extract(ExtractParameters(format="markdown" if markdown else "text"))
+    batch = extract.process(pa.RecordBatch.from_pylist(rows), Shared()).batch
+    assert batch.column("extract").field("n_code_characters").to_pylist() == [len(LISTING)] * 9
+    table = pa.Table.from_batches([batch])
+
+    def kept(**parameters: Any) -> list[str]:
+        stage_of = {
+            "boilerplate": lambda: Boilerplate(BoilerplateParameters(**parameters)),
+            "lines": lambda: Deduplicate(LinesParameters(**parameters)),
+        }
+        context = GlobalContext(memory_mb=512, workers=1, recipe_hash="")
+        documents = collection(table, 2)
+        return [row["text"] for row in apply(documents, stage_of[stage]().run(documents, context)).kept.values()]
+
+    for text in kept():
+        assert LISTING in text and "another language" not in text
+    if not markdown:
+        assert not any("Listen 192.0.2.1" in text for text in kept(keep_code=False))
+
+
+def test_a_line_of_code_is_known_also_as_an_item_of_a_list_and_quoted() -> None:
+    known = line_numbers(["make install\n}", "x = 1"])
+    assert are_code(["- make install", "> x = 1", "x = 2", "}"], known) == [True, True, False, True]
 
 
 def test_stage_is_registered() -> None:
