@@ -34,10 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 ASKED_WRONGLY = {
-    "EarlierRunError", "InputError", "MissingColumnError", "MixError", "OutputError", "RecipeError",
-    "UnhiddenStoreError", "UsageError",
+    "EarlierRunError", "InputError", "MissingColumnError", "MixError", "ModelError", "OutputError", "RecipeError",
+    "SetupError", "UnhiddenStoreError", "UsageError",
 }  # fmt: skip
-FAILED = {"AssertionError", "ModelError", "NothingLeftError", "OSError", "StageError", "WorkerLostError"}
+FAILED = {"AssertionError", "NothingLeftError", "OSError", "StageError", "WorkerLostError"}
 """Errors by name, so that nothing heavy is imported to tell them apart."""
 
 

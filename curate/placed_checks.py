@@ -40,10 +40,12 @@ def validated(
             raise RecipeError(f"{where}: the key {key!r} is missing; {_describe(model, location)}") from None
         message = first["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
+        if first["type"] in ("list_type", "tuple_type"):
+            message = f"a list is needed, such as [{first['input']}]"
         given = f"{first['input']!r} was given; " if location else ""
         described = _describe(model, location)
         raise RecipeError(
-            f"{where}: {key or prefix.rstrip('.')}: {given}{message}{f' ({described})' if described else ''}"
+            f"{where}: {key.rstrip('.')}: {given}{message}{f' ({described})' if described else ''}"
         ) from None
 
 

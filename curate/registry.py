@@ -22,6 +22,11 @@ def registered() -> dict[str, str]:
 
 
 def stage_class(name: str) -> type[Stage]:
-    """The class of a stage. KeyError if no such stage is registered."""
-    module, _, attribute = registered()[name].partition(":")
-    return cast(type[Stage], getattr(importlib.import_module(module), attribute))
+    """The class of a stage. KeyError if no such stage is registered, ImportError if what it is declared as is not
+    there: packages of others can be broken."""
+    place = registered()[name]
+    module, _, attribute = place.partition(":")
+    try:
+        return cast(type[Stage], getattr(importlib.import_module(module), attribute))
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"it is declared as {place}, and {error}") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -35,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
     names = sorted(registered())
     if args.name is not None and args.name not in names:
         raise UsageError(f"unknown stage {args.name!r}{nearest(args.name, names)}; allowed: {', '.join(names)}")
-    described = [describe(stage_class(name), name) for name in ([args.name] if args.name else names)]
+    described = [describe(kind, name) for name, kind in _loaded([args.name] if args.name else names)]
+    if not described:
+        return 1
     if args.json:
         print(json.dumps(described, indent=1))
         return 0
@@ -49,6 +53,15 @@ def run(args: argparse.Namespace) -> int:
             if by is None or each["name"] != "by":
                 print(f"    {_line(each)}")
     return 0
+
+
+def _loaded(names: list[str]) -> Iterator[tuple[str, type[Stage]]]:
+    """The stages that can be loaded; a package of somebody else's that is broken is named, and is no obstacle."""
+    for name in names:
+        try:
+            yield name, stage_class(name)
+        except ImportError as error:
+            print(f"error: the stage {name!r} cannot be loaded: {error}", file=sys.stderr)
 
 
 def _line(each: dict[str, Any]) -> str:
@@ -104,8 +117,8 @@ def recipe_schema() -> dict[str, Any]:
     """The JSON schema of a recipe, from the same models that check it."""
     definitions: dict[str, Any] = {}
     uses: list[dict[str, Any]] = []
-    for name in sorted(registered()):
-        schema = stage_class(name).Parameters.model_json_schema(ref_template="#/$defs/{model}")
+    for name, kind in _loaded(sorted(registered())):
+        schema = kind.Parameters.model_json_schema(ref_template="#/$defs/{model}")
         definitions |= schema.pop("$defs", {})
         if "properties" in schema or schema.get("type") == "object":
             beside = {key: {"type": "string", "description": doc} for key, doc in BESIDE.items()}

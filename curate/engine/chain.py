@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.documents import IDENTITY
+from curate.engine.setup import setting_up
 from curate.engine.tables import empty_batch
 from curate.engine.where import edit, process
 from curate.stage import VERDICTS, MapStage, Outcome, Shared
@@ -44,7 +45,8 @@ class Chain:
         self.stages = stages
         self._announce = announce
         for stage in stages:
-            stage.open()
+            with setting_up(stage):
+                stage.open()
 
     def run(self, batch: pa.RecordBatch) -> ChainResult:
         """Takes a batch through all stages."""

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from curate.engine.setup import setting_up
 from curate.stage import GlobalStage, MapStage, Stage
 
 FORMAT = 1
@@ -91,6 +92,8 @@ def phases(stages: Sequence[Stage], input_fingerprint: str, limits: dict[str, An
 def identity(stage: Stage) -> dict[str, Any]:
     """All that a stage's answer depends on, beside its input."""
     module = type(stage).__module__
+    with setting_up(stage):
+        fingerprint = stage.fingerprint()
     return {
         "class": f"{module}:{type(stage).__qualname__}",
         "label": stage.label,
@@ -98,7 +101,7 @@ def identity(stage: Stage) -> dict[str, Any]:
         "where": stage.where.rule if stage.where is not None else None,
         "code": _code_hash((module,)),
         "versions": {name: _version(name) for name in ("pyarrow", *stage.distributions)},
-        "fingerprint": stage.fingerprint(),
+        "fingerprint": fingerprint,
     }
 
 

@@ -25,6 +25,7 @@ from curate.engine.log import RunLog, versions
 from curate.engine.phase import Phase, phases
 from curate.engine.progress import Progress
 from curate.engine.publish import publish
+from curate.engine.setup import setting_up
 from curate.engine.store import FileEntry, Store
 from curate.engine.work import DocumentShard, MapTask, Removal, ShardReport, run_map_task
 from curate.sources import Extent, Shard, chain, fingerprint, plan
@@ -272,7 +273,8 @@ class _Runner:
         return PhaseResult(phase, 1, int(reused), outcome=outcome)
 
     def _decide(self, phase: Phase, stage: GlobalStage) -> dict[str, Any]:
-        stage.open()
+        with setting_up(stage):
+            stage.open()
         folder = f"{phase.key}/operations"
         rows, size = self._document_counts()
         documents = FileCollection(

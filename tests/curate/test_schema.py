@@ -10,6 +10,7 @@ import yaml
 
 from curate.cli import main
 from curate.commands.stages import recipe_schema
+from curate.registry import registered
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -40,3 +41,17 @@ def test_a_stage_is_described_with_what_must_be_given_and_what_is_allowed(capsys
     assert "which extractor (one of blocks, trafilatura, resiliparse, datatrove)" in said
     assert main(["stages", "gopher"]) == 2
     assert "did you mean 'gopher_quality'" in capsys.readouterr().err
+
+
+def test_a_broken_stage_of_another_package_is_named_and_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = registered() | {"broken": "no_such_module:Stage"}
+    monkeypatch.setattr("curate.commands.stages.registered", lambda: declared)
+    monkeypatch.setattr("curate.registry.registered", lambda: declared)
+    assert main(["stages"]) == 0
+    said = capsys.readouterr()
+    assert "gopher_quality: " in said.out
+    assert "the stage 'broken' cannot be loaded: it is declared as no_such_module:Stage, and No module" in said.err
+    assert main(["stages", "broken"]) == 1
+    assert main(["stages", "--schema"]) == 0

@@ -44,15 +44,15 @@ class Write(GlobalStage):
 
     name = "write"
     Parameters = WriteParameters
-    reads = ("id",)
+    reads: tuple[str, ...] = ("id",)  # type: ignore[misc]
     parameters: WriteParameters
 
+    def __init__(self, parameters: WriteParameters, label: str | None = None) -> None:
+        super().__init__(parameters, label)
+        self.reads = ("id", *(parameters.columns or ()))
+
     def run(self, documents: Collection, context: GlobalContext) -> GlobalOutcome:
-        names = [name for name in documents.schema.names if name != "row"]
-        columns = self.parameters.columns if self.parameters.columns is not None else names
-        missing = [name for name in columns if name not in names]
-        if missing:
-            raise ValueError(f"write: no column {missing[0]!r} at this point; there are: {', '.join(names)}")
+        columns = self.parameters.columns or [name for name in documents.schema.names if name != "row"]
         copy = documents.map("copy", partial(_select, columns=tuple(columns)), columns=columns)
         return GlobalOutcome(files=[Files(self.parameters.folder, copy)], summary={"documents": copy.n_rows})
 

@@ -159,15 +159,18 @@ class FastTextModel:
         answer[silent] = 1 / len(self.labels)
         return np.clip(answer, 0.0, 1.0)
 
+    @property
+    def positive(self) -> str:
+        """The label whose probability is the score. ModelError if the model is not one of yes and no."""
+        if self.card is not None and self.card.positive is not None:
+            return self.card.positive
+        if len(self.labels) == 2:
+            return sorted(self.labels)[-1]
+        raise ModelError(f"{self.path}: has {len(self.labels)} labels and names none as positive; it has no score")
+
     def scores(self, texts: Texts) -> np.ndarray:
         """Shape (texts,): the calibrated probability of the positive label."""
-        if self.card is not None and self.card.positive is not None:
-            positive = self.card.positive
-        elif len(self.labels) == 2:
-            positive = sorted(self.labels)[-1]
-        else:
-            raise ModelError(f"{self.path}: has {len(self.labels)} labels and names none as positive; it has no score")
-        raw = self.probabilities(texts)[:, self.labels.index(positive)]
+        raw = self.probabilities(texts)[:, self.labels.index(self.positive)]
         if self.card is not None and self.card.isotonic:
             knots = np.array(self.card.isotonic)
             return np.asarray(np.interp(raw, knots[:, 0], knots[:, 1]))

@@ -95,6 +95,10 @@ class Quality(_Scoring):
             return (self,)
         return (self, KeepTop(KeepTopParameters(share=p.keep_top, column=self.label), f"{self.label}_top"))
 
+    def open(self) -> None:
+        super().open()
+        _ = self.model.positive  # a model of many labels is refused before any document
+
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
         scores = self.model.scores(batch.column("text"))
         columns, names = [pa.array(scores, pa.float64())], ["score"]

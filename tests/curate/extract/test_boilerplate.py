@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from curate.registry import stage_class
-from curate.stage import GlobalContext
-from curate.stage import Shared
+from curate.stage import GlobalContext, Shared
 from curate.stages.code_lines import are_code, line_numbers
 from curate.stages.dedup.deduplicate import Deduplicate
 from curate.stages.dedup.parameters import LinesParameters
