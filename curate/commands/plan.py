@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from curate.commands.run import add_recipe_arguments, job_of
@@ -14,6 +15,9 @@ from curate.recipe import load
 
 DUMP_PAGES = 2.6e9
 """Pages of one Common Crawl dump, by its own statistics of 2024 and 2025 (2.3 to 3.0 billion)."""
+
+FEW_PAGES = 10_000
+"""Of fewer pages, a worker's first ones cost more than the rest."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,23 +61,34 @@ def _phase(step: Phase, shards: int, store: Store) -> dict[str, Any]:
     return {"title": step.title, "key": step.key, "shards": shards, "committed": len(done)}
 
 
-def measured_costs(output: Store) -> dict[str, tuple[float, int]]:
-    """By stage: CPU seconds, and the pages read by the run that spent them; of the last run in that folder."""
-    if not output.exists("manifest.json"):
-        return {}
-    manifest = output.read_json("manifest.json")
+@dataclass(frozen=True)
+class Measured:
+    """What the last run in a folder has cost."""
+
+    pages: int
+    seconds: dict[str, float]
+    """CPU seconds by stage; `read` and `write` beside them."""
+
+
+def measured_costs(output: Store) -> Measured:
+    """Of the last run in that folder; of no page where there is none."""
+    manifest = output.read_json("manifest.json") if output.exists("manifest.json") else {}
     if manifest.get("state") != "done":
-        return {}
-    counts = manifest["counts"]
-    return {label: (seconds, counts["read"]) for label, seconds in counts["cpu_seconds"].items()}
+        return Measured(0, {})
+    return Measured(manifest["counts"]["read"], manifest["counts"]["cpu_seconds"])
 
 
-def _cost(costs: dict[str, tuple[float, int]], labels: list[str], pages: float) -> dict[str, Any]:
-    known = {label: costs[label] for label in ("read", *labels, "write") if label in costs}
+def _cost(costs: Measured, labels: list[str], pages: float) -> dict[str, Any]:
+    by_stage = {
+        label: 1e3 * costs.seconds[label] / max(costs.pages, 1)
+        for label in ("read", *labels, "write")
+        if label in costs.seconds
+    }
     return {
-        "cpu_hours": sum(seconds / max(read, 1) * pages / 3600 for seconds, read in known.values()),
-        "by_stage_ms_a_page": {label: 1e3 * seconds / max(read, 1) for label, (seconds, read) in known.items()},
-        "not_measured": [label for label in labels if label not in costs],
+        "measured_on": costs.pages,
+        "cpu_hours": sum(by_stage.values()) / 1e3 * pages / 3600,
+        "by_stage_ms_a_page": by_stage,
+        "not_measured": [label for label in labels if label not in costs.seconds],
     }
 
 
@@ -81,8 +96,16 @@ def _print_cost(cost: dict[str, Any], pages: float) -> None:
     if not cost["by_stage_ms_a_page"]:
         print("cost: not measured yet; run the recipe once on a sample, into the same output, and plan again")
         return
-    print(f"cost, extrapolated to {pages:.3g} pages like those of the last run: {cost['cpu_hours']:,.0f} CPU hours")
+    total, measured = cost["cpu_hours"], cost["measured_on"]
+    print(f"cost of {pages:.3g} pages like the {measured:,} of the last run: {total:,.1f} CPU hours")
+    print(f"  {'':<28} {'ms a page read':>14} {'CPU hours':>12} {'share':>7}")
     for label, each in cost["by_stage_ms_a_page"].items():
-        print(f"  {label:<28} {each:8.3f} ms of CPU a page read")
+        hours = each / 1e3 * pages / 3600
+        print(f"  {label:<28} {each:14.3f} {hours:12,.1f} {hours / max(total, 1e-12):7.1%}")
     if cost["not_measured"]:
         print(f"  not measured (stages over the whole collection among them): {', '.join(cost['not_measured'])}")
+    if measured < FEW_PAGES:
+        print(
+            f"  {measured:,} pages are few: what each worker loads and compiles at its first page is in these figures; "
+            f"measure on {FEW_PAGES:,} or more"
+        )

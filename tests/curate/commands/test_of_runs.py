@@ -178,3 +178,21 @@ def test_a_run_on_ray_that_is_asked_to_end_says_what_stays_and_exits_with_1(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "interrupted: what was committed stays" in capsys.readouterr().err
+
+
+def test_a_plan_s_costs_add_up_and_say_on_how_many_pages_they_were_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = recipe(tmp_path, QUALITY)
+    assert main(["plan", str(file)]) == 0
+    assert "cost: not measured yet" in capsys.readouterr().out
+    assert main(["run", str(file), "--inline", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["plan", str(file), "--pages", "1000", "--json"]) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+    assert cost["measured_on"] == 39 and set(cost["by_stage_ms_a_page"]) == {
+        "read", "language", "gopher_quality", "write",
+    }  # fmt: skip
+    assert cost["cpu_hours"] == pytest.approx(sum(cost["by_stage_ms_a_page"].values()) / 3600)
+    assert main(["plan", str(file)]) == 0
+    assert "39 pages are few" in capsys.readouterr().out
