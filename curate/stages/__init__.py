@@ -27,6 +27,7 @@ BUILT_IN: dict[str, str] = {
     "opt_out": "curate.stages.safety.opt_out:OptOut",
     "pii": "curate.stages.privacy.stage:Pii",
     "quality": "curate.stages.quality.stage:Quality",
+    "search_pages": "curate.stages.safety.search_pages:SearchPages",
     "spam": "curate.stages.safety.spam:Spam",
     "template_spam": "curate.stages.safety.templates:TemplateSpam",
     "token_outliers": "curate.stages.filters.outliers:TokenOutliers",

@@ -13,6 +13,7 @@ import pyarrow as pa
 from curate.stage import FilterParameters, MapStage, Outcome, Resources, Rule, Shared, decide, parameter, with_column
 from curate.stages import code_lines
 from curate.stages.extract.engines import ENGINES, Extracted, Options
+from curate.stages.extract.formulas import formula_characters
 
 SIGNALS = pa.struct(
     [
@@ -20,6 +21,7 @@ SIGNALS = pa.struct(
         ("n_characters", pa.int64()),
         ("n_blocks", pa.int64()),
         ("n_code_characters", pa.int64()),
+        ("n_formula_characters", pa.int64()),
         (code_lines.FIELD, pa.list_(pa.uint32())),
         ("author", pa.string()),
         ("date", pa.string()),
@@ -114,6 +116,7 @@ class Extract(MapStage):
             "n_characters": len(page.text),
             "n_blocks": page.blocks,
             "n_code_characters": None if page.code is None else sum(map(len, page.code)),
+            "n_formula_characters": formula_characters(page.text),
             code_lines.FIELD: None if page.code is None else code_lines.line_numbers(page.code),
             "author": said.author,
             "date": said.date,

@@ -8,7 +8,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +85,12 @@ class GopherQualityParameters(FilterParameters):
     max_ellipses_per_word: float = parameter(0.1, "ellipses (`...` or `…`) a word", source=_QUALITY, role="decide")
     max_bullet_line_fraction: float = _fraction(0.9, "lines that begin with `•` or `-`", _QUALITY)
     max_ellipsis_line_fraction: float = _fraction(0.3, "lines that end with an ellipsis", _QUALITY)
-    min_alphabetic_word_fraction: float = _fraction(0.8, "words with a letter, of all tokens", _QUALITY)
+    min_alphabetic_word_fraction: float = _fraction(0.8, "words with a letter, of `alphabetic_of`", _QUALITY)
+    alphabetic_of: Literal["tokens", "words"] = parameter(
+        "tokens",
+        "what that is a fraction of: all tokens, each punctuation mark among them, as datatrove counts (and FineWeb "
+        "did), or words that are more than punctuation, as in the paper, where a mark belongs to its word",
+    )
     min_stop_words: int = parameter(2, "different stop words", unit="words", source=_QUALITY, role="decide", ge=0)
     stop_words: tuple[str, ...] = parameter(
         ("the", "be", "to", "of", "and", "that", "have", "with"), "the stop words, as they are written", source=_QUALITY
@@ -115,7 +120,9 @@ class GopherQuality(MapStage):
             "ellipses_per_word": ratio(count["ellipses"], count["all_words"]),
             "bullet_line_fraction": ratio(count["bullet_lines"], count["lines"]),
             "ellipsis_line_fraction": ratio(count["ellipsis_lines"], count["lines"]),
-            "alphabetic_word_fraction": ratio(count["alphabetic_words"], count["all_words"]),
+            "alphabetic_word_fraction": ratio(
+                count["alphabetic_words"], count["words" if parameters.alphabetic_of == "words" else "all_words"]
+            ),
             "stop_words": pa.array(count["stop_words"]),
         }
         return pa.StructArray.from_arrays(list(signals.values()), list(signals))

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.stage import FilterParameters, MapStage, Rule, Shared, parameter
+from curate.stages.code_lines import are_code, known_code
 from curate.stages.filters.gopher import ratio
 
 _RESIDUE = re.compile(
@@ -67,7 +68,8 @@ class MachineText(MapStage):
     Parameters = MachineTextParameters
 
     def measure(self, batch: pa.RecordBatch, shared: Shared) -> pa.StructArray:
-        rows = [_count(text or "") for text in batch.column("text").to_pylist()]
+        texts, known = batch.column("text").to_pylist(), known_code(batch, batch.num_rows)
+        rows = [_count(text or "", code) for text, code in zip(texts, known, strict=True)]
         counts = np.array(rows, dtype=np.int64).reshape(-1, 3)
         signals = {
             "residue": pa.array(counts[:, 0]),
@@ -86,9 +88,14 @@ class MachineText(MapStage):
         )
 
 
-def _count(text: str) -> tuple[int, int, int]:
-    """Phrases of generators, places of templates, characters."""
+def _count(text: str, code: frozenset[int]) -> tuple[int, int, int]:
+    """Phrases of generators, places of templates (in lines of code braces are code), characters."""
     lower = text.lower()
     if not any(hint in lower for hint in _HINTS):
         return 0, 0, len(text)
-    return len(_RESIDUE.findall(text)), len(_TEMPLATE.findall(text)), len(text)
+    templates = len(_TEMPLATE.findall(text))
+    if templates:
+        lines = text.split("\n")
+        are = are_code(lines, code)
+        templates = sum(len(_TEMPLATE.findall(line)) for line, is_code in zip(lines, are, strict=True) if not is_code)
+    return len(_RESIDUE.findall(text)), templates, len(text)

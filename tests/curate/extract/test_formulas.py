@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from curate.stages.extract.formulas import formula_characters
 from curate.stages.extract.mathml import translate
 from tests.curate.extract.test_blocks import all_text
 
@@ -92,3 +93,29 @@ def test_broken_mathml_ends_in_time(piece: str) -> None:
     started = time.process_time()
     translate("<math>" + "<mrow>" * 49 + piece * 30_000)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Here $x$ and $a^2$.", 4),
+        ("$$\\int x$$", 6),
+        ("\\(a+b\\) and \\[c=d\\]", 6),
+        ("\\begin{align*}x&=1\\end{align*}", 4),
+        ("It cost $5, now $6.", 0),
+        ("It cost $5 or $x^2$ of something", 3),
+        ("$a = $b; $c = $d;", 0),
+        ("C:\\(x86)\\", 0),
+        ("", 0),
+    ],
+)
+def test_characters_of_formulas_are_counted_and_prices_and_variables_are_none(text: str, count: int) -> None:
+    assert formula_characters(text) == count
+
+
+@pytest.mark.parametrize("piece", ["$", "$$ ", "$a", "\\(", "\\[", "\\begin{abc}", "$x ", "\\begin{a"])
+def test_openings_without_an_end_cost_time_in_their_number(piece: str) -> None:
+    text = piece * (2_000_000 // len(piece))
+    begin = time.process_time()
+    formula_characters(text)
+    assert time.process_time() - begin < 20

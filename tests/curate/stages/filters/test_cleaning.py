@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from curate.expressions import parse
 from curate.stage import MapStage, Shared
+from curate.stages.extract.stage import Extract, ExtractParameters
 from curate.stages.filters.custom import Custom, CustomParameters
 from curate.stages.filters.fix_text import FixText, FixTextParameters, fix
+from curate.stages.filters.gopher import GopherQuality, GopherQualityParameters
 from curate.stages.filters.line_cleanup import LineCleanup, LineCleanupParameters
 from curate.stages.filters.machine_text import MachineText, MachineTextParameters
 from curate.stages.filters.outliers import TokenOutliers, TokenOutliersParameters
@@ -105,6 +107,29 @@ BATCH = {
     "quality": pa.array([{"score": 0.5}, {"score": 0.2}, {"score": 0.9}]),
     "language": pa.array(["en", "de", None]),
 }
+
+
+def test_words_with_a_letter_are_counted_among_tokens_or_among_words():
+    text = "It had 3 parts, 40 doors, 5 roofs; and (so they say) \u201cthe best\u201d view of the sea. " * 8
+    batch, counts = pa.record_batch({"text": [text]}), {}
+    for among in ("tokens", "words"):
+        stage = GopherQuality(GopherQualityParameters(alphabetic_of=among))
+        (signals,) = stage.measure(batch, Shared()).to_pylist()
+        verdicts = stage.process(batch, Shared()).verdicts["rule"].to_pylist()
+        counts[among] = (signals["alphabetic_word_fraction"], verdicts)
+    # A sentence has 15 words with a letter, 3 numbers and 8 marks.
+    assert counts == {"tokens": (15 / 26, ["too_few_alphabetic_words"]), "words": (15 / 18, [None])}
+
+
+def test_braces_in_lines_of_code_are_no_template():
+    code = "{{ user }} and {{ item.name }}\n{a|b|c} %TITLE% %%key%%"
+    page = "<html><main><h1>Templates</h1><p>" + "How a template is filled in, step by step. " * 20
+    page += f"</p><pre><code>{code}</code></pre></main></html>"
+    extracted = Extract(ExtractParameters()).process(pa.RecordBatch.from_pydict({"html": [page]}), Shared()).batch
+    texts = {"known": extracted, "unknown": extracted.drop_columns(["extract"])}
+    stage = MachineText(MachineTextParameters())
+    counts = {name: stage.measure(batch, Shared()).field("templates").to_pylist() for name, batch in texts.items()}
+    assert counts == {"known": [0], "unknown": [5]}
 
 
 @pytest.mark.parametrize(
