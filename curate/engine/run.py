@@ -304,14 +304,19 @@ class _Runner:
         }
 
     def _document_counts(self) -> tuple[int, int]:
+        """Documents that no earlier global stage has dropped, and the bytes of all."""
         rows = size = 0
         for shard in self.documents:
             if shard.file is not None:
-                with self.store.open(shard.file) as source:
-                    metadata = pq.read_metadata(source)
+                metadata = self._metadata(shard.file)
                 rows += metadata.num_rows
                 size += sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+                rows -= sum(self._metadata(each.verdicts).num_rows for each in shard.removals if each.verdicts)
         return rows, size
+
+    def _metadata(self, file: str) -> Any:
+        with self.store.open(file) as source:
+            return pq.read_metadata(source)
 
 
 def _published(label: str, files: Any) -> list[dict[str, Any]]:

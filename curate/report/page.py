@@ -44,6 +44,7 @@ def render(store: Store) -> str:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda n: f"{n:,}".replace(",", "\u202f")
+    environment.filters["plain"] = lambda x: f"{x:,}".replace(",", "\u202f") if type(x) is int else x
     environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
     context: dict[str, Any] = {
         "manifest": manifest,

@@ -232,3 +232,14 @@ def test_an_output_that_can_be_no_folder_is_refused_before_any_work(tmp_path: Pa
     with pytest.raises(OutputError, match="output: "):
         carry_out(made)
     assert not (tmp_path / ".phases").exists()
+
+
+def test_a_global_stage_counts_the_documents_that_those_before_it_left(tmp_path: Path, crawl: Path) -> None:
+    stages = """
+  - extract: {engine: resiliparse}
+  - deduplicate: {by: text}
+  - deduplicate: {by: url}
+"""
+    phases = carry_out(job(tmp_path, str(tmp_path / "runs" / "one"), stages)).manifest["phases"]
+    seen = {phase["title"]: phase["summary"]["documents"] for phase in phases if "summary" in phase}
+    assert seen == {"deduplicate_text": 79, "deduplicate_url": 78}
