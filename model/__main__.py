@@ -28,15 +28,19 @@ def _find(name: str) -> Any:
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
+    args = parsed(sys.argv[1:] if argv is None else argv)
+    return int(_find(args.command).run(args))
+
+
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """The arguments, read by the command that they begin with."""
     parser = argparse.ArgumentParser(prog="python -m model", description="Train small models; judge data by them")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line)
+        command = commands.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
         if argv[:1] == [name]:
             _find(name).add_arguments(command)
-    args = parser.parse_args(argv)
-    return int(_find(args.command).run(args))
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from curate.stage import MapStage, Rule
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="the folder of a run over reference text")
     parser.add_argument("--out", type=Path, required=True, help="the table to write")
-    parser.add_argument("--tail", type=float, default=0.01, help="share of the reference outside a limit")
-    parser.add_argument("--min-documents", type=int, default=100, help="a language with fewer is left out")
+    parser.add_argument("--tail", type=float, default=0.01, help="share of the reference outside a limit (0.01)")
+    parser.add_argument("--min-documents", type=int, default=100, help="a language with fewer is left out (100)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,18 +20,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("seeds", nargs="+", help="URLs, or files with one URL a line (# begins a comment)")
     parser.add_argument("--out", type=Path, required=True, help="folder for crawl.warc.gz and the frontier; resumable")
     parser.add_argument("--user-agent", default=default.user_agent, help="who asks: a name and where to complain")
-    parser.add_argument("--delay", type=float, default=default.delay, help="seconds between requests to a host (1)")
-    parser.add_argument("--per-host", type=int, default=default.per_host, help="requests to a host at one time (1)")
-    parser.add_argument("--connections", type=int, default=default.connections, help="in all (32)")
-    parser.add_argument("--max-pages", type=int, default=default.max_pages)
-    parser.add_argument("--max-pages-per-host", type=int, default=default.max_pages_per_host)
-    parser.add_argument("--max-hosts", type=int, default=default.max_hosts)
-    parser.add_argument("--max-depth", type=int, default=default.max_depth, help="links from a seed (5)")
-    parser.add_argument("--max-bytes", type=int, default=default.max_bytes, help="of a page; larger ones are left out")
-    parser.add_argument("--max-redirects", type=int, default=default.max_redirects)
-    parser.add_argument("--timeout", type=float, default=default.timeout, help="seconds of silence (20)")
+    parser.add_argument(
+        "--delay", type=float, default=default.delay, help="seconds between requests to a host (%(default)s)"
+    )
+    parser.add_argument(
+        "--per-host", type=int, default=default.per_host, help="requests to a host at one time (%(default)s)"
+    )
+    parser.add_argument("--connections", type=int, default=default.connections, help="in all (%(default)s)")
+    parser.add_argument("--max-pages", type=int, default=default.max_pages, help="in all (%(default)s)")
+    parser.add_argument(
+        "--max-pages-per-host", type=int, default=default.max_pages_per_host, help="of each host (%(default)s)"
+    )
+    parser.add_argument("--max-hosts", type=int, default=default.max_hosts, help="hosts in all (%(default)s)")
+    parser.add_argument("--max-depth", type=int, default=default.max_depth, help="links from a seed (%(default)s)")
+    parser.add_argument(
+        "--max-bytes", type=int, default=default.max_bytes, help="of a page; larger ones are left out (%(default)s)"
+    )
+    parser.add_argument("--max-redirects", type=int, default=default.max_redirects, help="in a row (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=default.timeout, help="seconds of silence (%(default)s)")
     parser.add_argument("--follow-hosts", action="store_true", help="also follow links to hosts that no seed names")
-    parser.add_argument("--no-sitemaps", action="store_true")
+    parser.add_argument("--no-sitemaps", action="store_true", help="follow links alone, and read no sitemap")
     parser.add_argument("--allow-private", action="store_true", help="also connect to private and local addresses")
     parser.add_argument(
         "--resolve", action="append", default=[], metavar="HOST=ADDRESS:PORT",
