@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from curate.kernels.block_choice import choose_units
 from curate.kernels.block_features import features
 from curate.kernels.block_net import Net, net_odds
 from curate.kernels.html import Page, scan
@@ -87,6 +88,7 @@ SHIFTS = np.array([-1.9, -1.2, -0.8, -0.45, -0.15, 0.15, 0.45, 0.8, 1.2, 1.9]) /
 SPREAD, SHARPNESS = 2.0, 1.5
 """Standard deviation of a page's common shift in log-odds, and what the rest is multiplied by, so that the mean
 probability stays about the same (√(1 + π·SPREAD²/8) = 1.6; Bishop 2006, 4.5.2)."""
+FACTORS = np.exp(-SPREAD * SHIFTS)
 
 
 def choose(
@@ -94,22 +96,13 @@ def choose(
 ) -> npt.NDArray[np.bool_]:
     """The blocks that make the expected F1 largest: those of the k most probable units, for the best k.
 
-    With w the words and p the probability of a unit, F1 = 2 Σ_kept p·w / (Σ_kept w + Σ p·w). The blocks of a page are
-    not judged wrongly one by one: all cards of a list are content or none is. So the expectation is also over a shift
-    that all log-odds of the page share. `units` says which blocks are kept or left together.
+    The blocks of a page are not judged wrongly one by one: all cards of a list are content or none is. So the
+    expectation is also over a shift that all log-odds of the page share. `units` says which blocks are kept or left
+    together.
     """
     if not len(odds):
         return np.zeros(0, np.bool_)
-    weight = np.bincount(units, weights)
-    probabilities = 1 / (1 + np.exp(-(SHARPNESS * odds + SPREAD * SHIFTS[:, None])))
-    content = np.stack([np.bincount(units, row) for row in probabilities * weights])
-    order = np.argsort(-content.sum(0) / weight, kind="stable")
-    kept_words, all_content = np.cumsum(weight[order]), content.sum(1, keepdims=True)
-    expected = (2 * np.cumsum(content[:, order], axis=1) / (kept_words + all_content + 1e-9)).sum(0)
-    keep = np.zeros(len(weight), np.bool_)
-    keep[order[: int(np.argmax(expected)) + 1]] = True
-    kept: npt.NDArray[np.bool_] = keep[units]
-    return kept
+    return choose_units(odds, weights, units, FACTORS, SHARPNESS)  # type: ignore[no-any-return]
 
 
 def _with_description(text: str, description: str) -> str:

@@ -12,7 +12,15 @@ from curate.kernels.html_measure import C_COMMAS, C_ENDS, C_STOPS, C_WORDS
 from curate.kernels.html_text import emit
 from curate.kernels.trees import parse_lightgbm, score
 from curate.stages.extract import asciimath
-from curate.stages.extract.blocks import MODELS, TREES_FILE, choose, extract_blocks
+from curate.stages.extract.blocks import (
+    MODELS,
+    SHARPNESS,
+    SHIFTS,
+    SPREAD,
+    TREES_FILE,
+    choose,
+    extract_blocks,
+)
 from curate.stages.extract.engines import Options
 from curate.stages.extract.structure import write_text
 from curate.stages.extract.units import structure_of
@@ -222,6 +230,22 @@ def test_trees_score_as_lightgbm_does() -> None:
     # Values on a threshold are where rounding could show.
     rows = np.where(random.random(rows.shape) < 0.3, np.round(rows), rows)
     assert np.allclose(score(parse_lightgbm(text), rows), booster.predict(rows, raw_score=True), rtol=0, atol=1e-9)
+
+
+def test_the_choice_is_that_of_its_formula() -> None:
+    """The kernel against arrays of [shifts, units], on random pages."""
+    random = np.random.default_rng(2)
+    for _ in range(200):
+        n = int(random.integers(1, 60))
+        odds, weights = random.normal(-2, 4, n), random.integers(1, 60, n).astype(float)
+        units = np.unique(random.integers(0, n, n), return_inverse=True)[1]
+        weight = np.bincount(units, weights)
+        p = 1 / (1 + np.exp(-(SHARPNESS * odds + SPREAD * SHIFTS[:, None])))
+        content = np.stack([np.bincount(units, row) for row in p * weights])
+        order = np.argsort(-content.sum(0) / weight, kind="stable")
+        size = np.cumsum(weight[order]) + content.sum(1, keepdims=True)
+        best = int(np.argmax((2 * np.cumsum(content[:, order], axis=1) / size).sum(0)))
+        assert np.array_equal(choose(odds, weights, units), np.isin(units, order[: best + 1]))
 
 
 def test_chosen_blocks_maximise_expected_f1() -> None:
