@@ -118,7 +118,8 @@ def run(job: Job, executor: Callable[[], Executor], progress: Progress) -> RunRe
     did_nothing = not published and all(result.reused == result.shards for result in results)
     if not did_nothing:
         counts = {name: manifest["counts"][name] for name in ("read", "kept", "dropped", "failed")}
-        log.say("done", seconds=round(time.time() - started, 3), **counts)
+        seconds = round(time.time() - started, 3)
+        log.say("done", seconds=seconds, start_seconds=lazy.start_seconds, **counts)
     return RunResult(job.output, manifest, did_nothing)
 
 
@@ -131,6 +132,8 @@ class _LazyExecutor:
         self._make = make
         self._made: Executor | None = None
         self._log = log
+        self.start_seconds = 0.0
+        """What starting took: of Ray some seconds, however many pages there are."""
 
     @property
     def workers(self) -> int:
@@ -139,7 +142,9 @@ class _LazyExecutor:
     def _get(self) -> Executor:
         if self._made is None:
             self._log.begin()
+            began = time.monotonic()
             self._made = self._make()
+            self.start_seconds = round(time.monotonic() - began, 3)
             self._made.on_lost = self._log.lost
         return self._made
 
