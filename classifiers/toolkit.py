@@ -32,6 +32,7 @@ from classifiers.corpora import Example
 from classifiers.evaluation import Evaluation, auc, bootstrap_auc, evaluate_scores
 from classifiers.folds import apart
 from classifiers.wikipedia_build import BuildOptions, build, stored
+from curate.placed_checks import nearest
 from curate.sources.commoncrawl import BASE
 from curate.stages.quality.fasttext_model import (
     LABEL,
@@ -98,11 +99,25 @@ class Spec:
 def load_spec(name: str) -> Spec:
     """The spec of a bundled model, or in a file `NAME.yaml`. ModelError names the file and the key that is wrong."""
     path = Path(name) if is_file(name) else SPECS / f"{name}.yaml"
+    allowed = [key for key in Spec.__dataclass_fields__ if key != "name"]
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Spec(name=path.stem, **raw)
-    except (TypeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path}: {error}; allowed: {', '.join(Spec.__dataclass_fields__)}") from error
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such spec") from None
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path}: not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ModelError(f"{path}: a spec is a mapping with the keys {', '.join(allowed)}")
+    for key in raw:
+        if key not in allowed:
+            raise ModelError(f"{path}: unknown key {key!r}{nearest(str(key), allowed)}; allowed: {', '.join(allowed)}")
+    missing = [key for key in ("summary", "caveats") if key not in raw]
+    if missing:
+        raise ModelError(
+            f"{path}: the key {missing[0]!r} is missing; a spec says what its model is for (summary) and where it "
+            "errs (caveats, a list, which may be empty)"
+        )
+    return Spec(name=path.stem, **raw)
 
 
 def is_file(name: str) -> bool:

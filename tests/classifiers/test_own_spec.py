@@ -90,15 +90,16 @@ def test_more_texts_than_wanted_are_drawn_whatever_the_order_of_files(folder: Pa
         ("examples: {a: {jsonl: none/*.jsonl}}\n", "matches no file"),
         ("examples: {a: {warc: x.warc.gz}}\n", "names no texts; allowed: jsonl, parquet, wet"),
         ("examples: {a: {jsonl: texts/harbour.jsonl}}\n", "only the label 'a'"),
-        ("example: {}\n", "allowed: name, summary"),
-        ("- a\n", "allowed: name, summary"),
+        ("example: {}\n", "unknown key 'example'; did you mean 'examples'"),
+        ("- a\n", "a spec is a mapping with the keys summary, caveats"),
+        ("summary: x\n", "the key 'caveats' is missing; a spec says"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused_with_what_is_allowed(
     folder: Path, capsys: pytest.CaptureFixture[str], spec: str, said: str
 ) -> None:
     file = folder / "wrong.yaml"
-    file.write_text("summary: x\ncaveats: []\n" + spec if not spec.startswith("-") else spec)
+    file.write_text("summary: x\ncaveats: []\n" + spec if not spec.startswith(("-", "summary")) else spec)
     assert main(["train", str(file)]) == 1
     assert said in capsys.readouterr().err
 
