@@ -233,7 +233,7 @@ def _ray_results(tasks: list[Task], address: str) -> Iterator[tuple[str, str | N
         try:
             _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level="error")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise JobsFailedError(
                 f"--address {address}: no Ray cluster answers there ({error}); on a node of the cluster `auto` finds "
                 "it; where the cluster asks for its token, set RAY_AUTH_MODE=token and the token"

@@ -122,7 +122,7 @@ class RayExecutor:
             try:
                 _knock(self.address)
                 ray.init(address=self.address, **common)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise ClusterError(
                     f"--address {self.address}: no Ray cluster answers there ({error}). On a node of it use `auto`; "
                     "from elsewhere give HOST:PORT or ray://HOST:10001, and where the cluster asks for its token, "
