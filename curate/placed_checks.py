@@ -42,6 +42,8 @@ def validated(
         message = message[0].lower() + message[1:]
         if first["type"] in ("list_type", "tuple_type"):
             message = f"a list is needed, such as [{first['input']}]"
+        if first["type"] == "dict_type":
+            message = "a mapping is needed, key: value"
         given = f"{first['input']!r} was given; " if location else ""
         described = _describe(model, location)
         raise RecipeError(

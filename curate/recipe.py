@@ -141,7 +141,10 @@ def _extended(path: Path, chain: tuple[Path, ...] = ()) -> PlacedMapping:
     place = raw.places["extends"]
     if not isinstance(raw["extends"], str):
         raise RecipeError(f"{place}: extends: takes the path of a recipe, not {raw['extends']!r}")
-    base = _extended((path.parent / raw["extends"]), (*chain, path.resolve()))
+    extended = path.parent / raw["extends"]
+    if not extended.exists():
+        raise RecipeError(f"{place}: extends: {extended}: no such recipe; the path is taken from this recipe's folder")
+    base = _extended(extended, (*chain, path.resolve()))
     for key, value in raw.items():
         if key not in ("extends", "set", "remove", "insert", "replace"):
             base[key] = value

@@ -110,3 +110,24 @@ def test_a_mistake_is_answered_with_place_given_allowed_and_nearest(
     message = error_of(tmp_path, BASE.replace(*change, 1) if change[0] else BASE, *settings)
     for part in expected:
         assert part in message, message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "extends: none.yaml\nname: a\n",
+            r":1: extends: .*none\.yaml: no such recipe; the path is taken from this recipe's folder",
+        ),
+        ("name: a\ninput: x.jsonl\noutput: o\nstages: [gopher_quality]\n", r":2: input: .* a mapping is needed"),
+        (
+            "name: a\ninput: {jsonl: x}\noutput: o\nstages:\n  - language: {keep: en}\n",
+            r":5: language\.keep: 'en' was given; a list is needed, such as \[en\]",
+        ),
+    ],
+)
+def test_a_value_of_another_kind_is_answered_with_the_kind_that_is_needed(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError, match=said):
+        load(file)
