@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from curate.kernels.block_feature_names import FEATURES
 from curate.kernels.block_groups import count_keys
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.html import Page
 from curate.kernels.html_measure import C_WORDS
 
@@ -72,7 +72,7 @@ def weights(page: Page) -> npt.NDArray[np.float32]:
     return np.sqrt(np.maximum(page.counts[:, C_WORDS], MIN_WEIGHT)).astype(np.float32)
 
 
-@allocating_kernel
+@kernel
 def _add(total, values, matrix, start, places, found):
     """total += values @ matrix[start : start + len(values)], by what is not 0 in `values`, four at a time.
 

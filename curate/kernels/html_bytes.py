@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import kernel
 from curate.kernels.markup import CLASS_BITS, CLASS_TABLE, EDGE, FOLD, TABLE_SIZE
 
 MAX_SPAN = 1000
@@ -25,7 +25,7 @@ def is_space(byte):
     return byte == 32 or (9 <= byte <= 13)
 
 
-@allocating_kernel
+@kernel
 def lookup(hashes, codes, value):
     slot = value % TABLE_SIZE
     while hashes[slot] >= 0:
@@ -35,7 +35,7 @@ def lookup(hashes, codes, value):
     return np.int16(0)
 
 
-@allocating_kernel
+@kernel
 def contains(page, start, end, pattern):
     """Whether page[start:end] has the lower-case `pattern`, in any case."""
     first, size = pattern[0], len(pattern)
@@ -49,7 +49,7 @@ def contains(page, start, end, pattern):
     return False
 
 
-@allocating_kernel
+@kernel
 def span(page, start, end):
     """The number of cells that a colspan or rowspan says, from 1 to MAX_SPAN."""
     value = 0
@@ -60,7 +60,7 @@ def span(page, start, end):
     return min(max(value, 1), MAX_SPAN)
 
 
-@allocating_kernel
+@kernel
 def is_blank(page, start, end):
     i = start
     while i < end and page[i] <= 32:
@@ -68,7 +68,7 @@ def is_blank(page, start, end):
     return i >= end
 
 
-@allocating_kernel
+@kernel
 def is_number(page, start, end):
     """Whether a text is digits and white space alone."""
     i = start
@@ -77,7 +77,7 @@ def is_number(page, start, end):
     return i >= end
 
 
-@allocating_kernel
+@kernel
 def attribute_value(page, i):
     """The range of the value of the attribute whose name ends at i, empty where it has none, and the position after."""
     n = len(page)
@@ -97,7 +97,7 @@ def attribute_value(page, i):
     return start, i, i
 
 
-@allocating_kernel
+@kernel
 def find_byte(page, byte, start, end):
     """Position of a byte in a range; its end if there is none."""
     # Counting from zero in a slice spares each step a test for a negative index.
@@ -108,7 +108,7 @@ def find_byte(page, byte, start, end):
     return max(start, end)
 
 
-@allocating_kernel
+@kernel
 def find_tag(page, start):
     """Position of the next `<` that begins a tag, a comment or the like; the page's end if there is none."""
     part = page[start:]
@@ -120,7 +120,7 @@ def find_tag(page, start):
     return len(page)
 
 
-@allocating_kernel
+@kernel
 def find_end_tag(page, i, name_start, name_end):
     """Position of the `</name` at or after i; −1 if none."""
     part, name = page[i:], page[name_start:name_end]
@@ -134,7 +134,7 @@ def find_end_tag(page, i, name_start, name_end):
     return -1
 
 
-@allocating_kernel
+@kernel
 def word_bits(page, start, end):
     state, bits = CLASS_TABLE[0, EDGE], np.int64(0)
     for byte in page[start:end]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import kernel
 from curate.kernels.html_bytes import lower
 from curate.kernels.markup import EDGE, FOLD, TEXT_BITS, TEXT_TABLE
 
@@ -44,7 +44,7 @@ KNOWN = KNOWN_SIZE - 1
 """The words of the title are known by so many bits of their hash."""
 
 
-@allocating_kernel
+@kernel
 def add_words(page, start, end, known):
     """Adds the words of a range to a set of words: a flag for each of KNOWN_SIZE hashes."""
     value = np.int64(0)
@@ -59,7 +59,7 @@ def add_words(page, start, end, known):
         known[value & KNOWN] = True
 
 
-@allocating_kernel
+@kernel
 def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
     """Adds a run of text to its block's counts; `text` holds the block's text bits and hash, `known` the words of
     the page's title."""

@@ -6,7 +6,7 @@ The open elements are a stack of which at most MAX_LOOK are looked at, so a tag 
 from __future__ import annotations
 
 from curate.kernels import markup
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import kernel
 from curate.kernels.markup import ENDS_P, GUTTER, IS_BLOCK, LINE_NUMBER, LINE_NUMBER_IN_CODE, NUMBERED
 
 MAX_LOOK = 256
@@ -17,7 +17,7 @@ T_PRE, T_CODE = markup.CODE["pre"], markup.CODE["code"]
 T_UL, T_OL, T_MENU, T_OPTION, T_BUTTON = (markup.CODE[name] for name in ["ul", "ol", "menu", "option", "button"])
 
 
-@allocating_kernel
+@kernel
 def ended_by_end_tag(code, boundary, tag, stack, depth):
     """The level of the element that an end tag ends, 0 for none: an inline element's does not reach over a block,
     and no other's over a table or, unless it is of the table, a cell."""
@@ -34,7 +34,7 @@ def ended_by_end_tag(code, boundary, tag, stack, depth):
     return 0
 
 
-@allocating_kernel
+@kernel
 def ended_by_start_tag(code, tag, stack, depth, opened):
     """The level of the paragraph or link that a start tag ends, 0 for none."""
     low = max(depth - MAX_LOOK, 0)
@@ -57,7 +57,7 @@ def ended_by_start_tag(code, tag, stack, depth, opened):
     return 0
 
 
-@allocating_kernel
+@kernel
 def ended_item(code, tag, stack, depth):
     """The level of the list item, term, option, row or cell that a start tag of its kind ends, 0 for none."""
     if not (code in (T_LI, T_DT, T_DD, T_OPTION) or T_TR <= code <= T_TH):
@@ -91,7 +91,7 @@ def ended_item(code, tag, stack, depth):
     return found
 
 
-@allocating_kernel
+@kernel
 def close(level, depth, stack, tag, last_block, opened, concealed, blocks):
     """Closes the elements of the stack from `depth` down to `level`; how many of them hid their text."""
     hidden = 0
@@ -104,7 +104,7 @@ def close(level, depth, stack, tag, last_block, opened, concealed, blocks):
     return hidden
 
 
-@allocating_kernel
+@kernel
 def numbers_lines(marks, code, opened):
     """Whether an element with these bits of markup.CODE_WORDS holds the number of a line, or those of all lines."""
     if marks & LINE_NUMBER or (marks & GUTTER and code == T_TD):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import kernel
 from curate.kernels.html_bytes import contains
 
 (
@@ -22,7 +22,7 @@ _TEX, _ASCIIMATH, _MML = (np.frombuffer(text, np.uint8) for text in (b"/tex", b"
 _KATEX, _MATHJAX, _CHTML = (np.frombuffer(text, np.uint8) for text in (b"katex-html", b"mathjax", b"mjx-chtml"))
 
 
-@allocating_kernel
+@kernel
 def script_formula(page, start, end):
     """The kind of formula in a script whose type is a range of the page; −1 for none."""
     if not contains(page, start, end, _MATH):
@@ -34,7 +34,7 @@ def script_formula(page, start, end):
     return SCRIPT_MATHML if contains(page, start, end, _MML) else -1
 
 
-@allocating_kernel
+@kernel
 def draws_formula(page, start, end):
     """Whether a class is that of elements in which KaTeX or MathJax draws a formula sign by sign."""
     if end - start < 7:
