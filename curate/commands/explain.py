@@ -17,7 +17,7 @@ from curate.engine.tables import read_batches
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run's folder")
+    parser.add_argument("run", help="a run's folder, a path or an fsspec URL")
     parser.add_argument("document", help="a URL, or an id of 32 hex digits")
     parser.add_argument("--json", action="store_true", help="as JSON")
 

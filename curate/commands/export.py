@@ -29,7 +29,7 @@ MEGATRON_TYPES: dict[str, tuple[int, np.dtype[Any]]] = {"uint16": (8, np.dtype("
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run's folder, with token shards")
+    parser.add_argument("run", help="a run's folder with token shards, a path or an fsspec URL")
     parser.add_argument("--to", required=True, choices=sorted(WRITERS), help="the reader")
     parser.add_argument("--output", required=True, metavar="DIR", help="a folder, made if it is not there")
 

@@ -18,7 +18,7 @@ from curate.stages.mix.plan import MixParameters, mix, weights_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run's folder, with token shards")
+    parser.add_argument("run", help="a run's folder with token shards, a path or an fsspec URL")
     parser.add_argument("--strategy", default="natural", help="as of the stage mix; default: natural")
     parser.add_argument("--temperature", type=float, help="exponent of strategy temperature")
     parser.add_argument("--weights", nargs="+", metavar="DOMAIN=SHARE", help="of strategy weights")

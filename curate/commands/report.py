@@ -8,7 +8,7 @@ from curate.commands.runs import open_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run's folder")
+    parser.add_argument("run", help="a run's folder, a path or an fsspec URL")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,8 +28,10 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_arguments(parser)
-    parser.add_argument("--workers", type=int, metavar="N", help="tasks at a time (default: one for each CPU)")
-    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="tasks at a time (default: one for each CPU of the machine or cluster)"
+    )
+    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto, HOST:PORT or ray://HOST:10001")
     parser.add_argument("--inline", action="store_true", help="no Ray: one shard after the other in this process")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--json", action="store_true", help="the counts as JSON on stdout")

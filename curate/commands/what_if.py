@@ -16,7 +16,7 @@ from curate.report.whatif import BYTES_PER_TOKEN, KEPT, Answer, WhatIfError, ask
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run's folder")
+    parser.add_argument("run", help="a run's folder, a path or an fsspec URL")
     parser.add_argument(
         "--set",
         action="append",
