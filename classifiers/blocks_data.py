@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -142,9 +143,10 @@ def crawl_sources(data: Path, sets: Sequence[str] = CRAWL_SETS) -> Iterator[Sour
 
 
 def registrable(url: str) -> str:
-    """The registrable domain of a URL, by the public-suffix list that comes with tldextract."""
+    """The registrable domain of a URL, by the public-suffix list that comes with tldextract; the host of one whose
+    suffix is not on it."""
     found = _DOMAIN(url)
-    return found.top_domain_under_public_suffix or found.fqdn or url
+    return found.top_domain_under_public_suffix or found.fqdn or urlsplit(url).hostname or url
 
 
 def prepare(source: Source) -> GoldPage:

@@ -28,9 +28,9 @@ class Trees(NamedTuple):
 
 
 @allocating_kernel
-def _score(rows, roots, leaf_starts, feature, threshold, left, right, value):
+def _score(rows, asked, roots, leaf_starts, feature, threshold, left, right, value):
     out = np.zeros(len(rows))
-    for r in range(len(rows)):
+    for r in asked:
         row, total = rows[r], 0.0
         for t in range(len(roots)):
             root = roots[t]
@@ -43,9 +43,11 @@ def _score(rows, roots, leaf_starts, feature, threshold, left, right, value):
     return out
 
 
-def score(trees: Trees, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The sum of the trees' leaves for each row [n, features], before any link function."""
-    return _score(rows, *trees)  # type: ignore[no-any-return]
+def score(
+    trees: Trees, rows: npt.NDArray[np.float32], asked: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float64]:
+    """The sum of the trees' leaves for each row [n, features], before any link function; 0 for rows not `asked`."""
+    return _score(rows, np.arange(len(rows)) if asked is None else asked, *trees)  # type: ignore[no-any-return]
 
 
 def parse_lightgbm(text: str) -> Trees:

@@ -32,6 +32,9 @@ MODELS = Path(__file__).parents[3] / "classifiers" / "models"
 TREES_FILE, NET_FILE = "blocks.txt", "blocks.npz"
 NET_SHARE = 0.25
 """What the network's log-odds count; the trees' count the rest."""
+RULED_OUT, BY_TREES = -8.0, -5.0
+"""Of a block that the network gives less than the first the trees are not asked: their part is then the second, which
+is the median of what they give to such blocks (a third of all)."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
 MAX_LOOKED_UP = 100
@@ -48,7 +51,10 @@ class BlockModel(NamedTuple):
 
     def odds(self, page: Page, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Log-odds that each block is content, from the page and its features [blocks, FEATURES]."""
-        return (1 - NET_SHARE) * score(self.trees, rows) + NET_SHARE * net_odds(self.net, page, rows)
+        by_net = net_odds(self.net, page, rows)
+        asked = by_net >= RULED_OUT
+        by_trees = np.where(asked, score(self.trees, rows, np.flatnonzero(asked)), BY_TREES)
+        return (1 - NET_SHARE) * by_trees + NET_SHARE * by_net
 
 
 @cache

@@ -7,19 +7,26 @@ import time
 import numpy as np
 import pytest
 
+from curate.kernels.block_feature_names import HINTS
+from curate.kernels.block_features import features
+from curate.kernels.block_net import net_odds
 from curate.kernels.html import scan
 from curate.kernels.html_measure import C_COMMAS, C_ENDS, C_STOPS, C_WORDS
 from curate.kernels.html_text import emit
 from curate.kernels.trees import parse_lightgbm, score
 from curate.stages.extract import asciimath
 from curate.stages.extract.blocks import (
+    BY_TREES,
     MODELS,
+    NET_SHARE,
+    RULED_OUT,
     SHARPNESS,
     SHIFTS,
     SPREAD,
     TREES_FILE,
     choose,
     extract_blocks,
+    load_model,
 )
 from curate.stages.extract.engines import Options
 from curate.stages.extract.structure import write_text
@@ -230,6 +237,20 @@ def test_trees_score_as_lightgbm_does() -> None:
     # Values on a threshold are where rounding could show.
     rows = np.where(random.random(rows.shape) < 0.3, np.round(rows), rows)
     assert np.allclose(score(parse_lightgbm(text), rows), booster.predict(rows, raw_score=True), rtol=0, atol=1e-9)
+
+
+def test_only_blocks_that_the_network_does_not_rule_out_are_put_to_the_trees() -> None:
+    model = load_model()
+    menu = "<li class=menu-item><a href=x>Link</a>" * 40
+    footer = f"<footer class=site-footer><ul class=footer-nav>{menu}</ul><p>Copyright 2020 Site</footer>"
+    source = (article("") + footer).encode()
+    page = scan(source)
+    rows = features(page, np.zeros(len(HINTS), np.float32), len(source))
+    by_net, by_trees = net_odds(model.net, page, rows), score(model.trees, rows)
+    out = by_net < RULED_OUT
+    assert out.any() and not out.all()
+    expected = (1 - NET_SHARE) * np.where(out, BY_TREES, by_trees) + NET_SHARE * by_net
+    assert np.array_equal(model.odds(page, rows), expected)
 
 
 def test_the_choice_is_that_of_its_formula() -> None:
