@@ -16,6 +16,11 @@ from typing import get_args
 from curate.stages.extract.engines import ENGINES, Options
 from curate.stages.extract.stage import ExtractParameters
 
+NO_PAGES = {
+    b"\x1f\x8b": "gzip", b"WARC/": "a WARC", b"filedesc://": "an ARC", b"%PDF-": "PDF", b"PK\x03\x04": "a ZIP archive",
+    b"\x28\xb5\x2f\xfd": "zstd", b"PAR1": "Parquet",
+}  # fmt: skip
+"""How files begin that are given by mistake."""
 MAX_BYTES = 64 << 20
 """A page larger than this is refused."""
 
@@ -37,6 +42,14 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"extract: cannot read {args.page}: {error}", file=sys.stderr)
         return 1
+    kind = next((name for start, name in NO_PAGES.items() if payload.startswith(start)), None)
+    if kind is not None:
+        print(
+            f"extract: {args.page} is {kind}, no HTML page; give one page, or a recipe with `input: {{warc: FILE}}` to "
+            "`python -m curate run` for an archive",
+            file=sys.stderr,
+        )
+        return 2
     url = args.page if "://" in args.page else None
     found = ENGINES[args.engine](_decode(payload, charset), url, Options(args.format, args.favor))
     if args.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -34,3 +35,15 @@ def test_json_has_the_metadata(page: str, capsys: pytest.CaptureFixture[str]) ->
 def test_a_page_that_is_not_there_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["extract", "/no/such/page"]) == 1
     assert "cannot read /no/such/page" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(gzip.compress(b"WARC/1.0"), "gzip"), (b"WARC/1.0\r\n", "a WARC"), (b"%PDF-1.4", "PDF")]
+)
+def test_what_is_no_page_is_refused_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, kind: str
+) -> None:
+    (tmp_path / "x").write_bytes(content)
+    assert main(["extract", str(tmp_path / "x")]) == 2
+    said = capsys.readouterr()
+    assert f"is {kind}, no HTML page" in said.err and "input: {warc: FILE}" in said.err and not said.out
