@@ -60,7 +60,7 @@ def finished(manifest: dict[str, Any], run: str) -> str:
         return f"{manifest['name']}: {manifest['state']}\nthe same command goes on from what is committed"
     lines = [f"{manifest['name']}: done"]
     for phase in manifest["phases"]:
-        if phase["title"] == "apply":  # carries out what the global stages before it decided, who say it themselves
+        if not phase["stages"]:  # carries out what the global stages before it decided, who say it themselves
             continue
         lines.append(f"  {phase['title']}{_of_phase(phase)}")
     counts = manifest["counts"]

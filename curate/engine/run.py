@@ -169,6 +169,8 @@ class _Runner:
         self.store = Store(job.store)
         self.sources = shards
         self.documents: list[DocumentShard] = []
+        self.waiting = 0
+        """Documents that global stages have dropped since the last map phase, and that are still in its files."""
         self.schema = schema
 
     def carry_out(self, phase: Phase) -> PhaseResult:
@@ -220,6 +222,7 @@ class _Runner:
             )
             for report in ordered
         ]
+        self.waiting = 0
         self.schema = ordered[0].arrow_schema()
         self.progress.end()
         return PhaseResult(phase, len(tasks), reused, ordered)
@@ -274,6 +277,7 @@ class _Runner:
             )
             if removal.verdicts or removal.columns:
                 self.documents[index] = replace(shard, removals=(*shard.removals, removal))
+        self.waiting += outcome["dropped"]
         self.progress.end()
         return PhaseResult(phase, 1, int(reused), outcome=outcome)
 
@@ -313,15 +317,11 @@ class _Runner:
         rows = size = 0
         for shard in self.documents:
             if shard.file is not None:
-                metadata = self._metadata(shard.file)
+                with self.store.open(shard.file) as source:
+                    metadata = pq.read_metadata(source)
                 rows += metadata.num_rows
                 size += sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-                rows -= sum(self._metadata(each.verdicts).num_rows for each in shard.removals if each.verdicts)
-        return rows, size
-
-    def _metadata(self, file: str) -> Any:
-        with self.store.open(file) as source:
-            return pq.read_metadata(source)
+        return rows - self.waiting, size
 
 
 def _published(label: str, files: Any) -> list[dict[str, Any]]:

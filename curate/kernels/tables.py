@@ -2,12 +2,14 @@
 
 Tables that follow from the kernels' source and from Python's Unicode database lie beside the compiled kernels (see
 `curate.kernels`). What follows from models and lists lies in `$CURATE_CACHE`, by default `curate` in the user's cache
-folder, under a key that names all it was built from, so that it is never out of date. Both folders may be removed at
-any time. Where no file can be written, each process builds its own.
+folder, under the hashes of what it was built from and of the code that built it, so that it is never out of date. Both
+folders may be removed at any time. Where no file can be written, each process builds its own.
 """
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import shutil
 import tempfile
@@ -31,10 +33,11 @@ def stored(name: str, build: Callable[[], Arrays]) -> Arrays:
 
 
 def derived(kind: str, key: str, build: Callable[[], Arrays]) -> Arrays:
-    """The named arrays, read-only, that `build` answers from what `key` is the hash of."""
+    """The named arrays, read-only, that `build` answers from what `key` is the hash of, its module and the kernels."""
+    code = hashlib.blake2b(VERSION.encode() + Path(inspect.getfile(build)).read_bytes(), digest_size=8).hexdigest()
     cache = os.environ.get("CURATE_CACHE")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
-    return _kept((Path(cache) if cache else home) / kind / key, build)
+    return _kept((Path(cache) if cache else home) / kind / key / code, build)
 
 
 def _kept(folder: Path | None, build: Callable[[], Arrays]) -> Arrays:

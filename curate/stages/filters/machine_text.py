@@ -93,8 +93,8 @@ def _count(text: str, code: frozenset[int]) -> tuple[int, int, int]:
     lower = text.lower()
     if not any(hint in lower for hint in _HINTS):
         return 0, 0, len(text)
-    templates = len(_TEMPLATE.findall(text))
-    if templates:
+    templates = 0
+    if _TEMPLATE.search(text):
         lines = text.split("\n")
         are = are_code(lines, code)
         templates = sum(len(_TEMPLATE.findall(line)) for line, is_code in zip(lines, are, strict=True) if not is_code)
