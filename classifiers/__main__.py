@@ -7,11 +7,13 @@ to do with. The extractor's model is a module of its own, with a function for ev
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from curate.cli import answered
+from curate.nearest import nearest
 
 MODULES = {"blocks": "classifiers.blocks", "language": "classifiers.language"}
 """Models that are no fastText classifiers → their module."""
@@ -20,7 +22,7 @@ COMMANDS = ("build", "train", "evaluate", "calibrate", "tune", "card")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 failed, 2 a wrong command."""
+    """Exit status: 0 done, 1 failed, 2 a wrong command, or a file of the user's is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Behind command and name, --help asks for the options of these.
     parser = argparse.ArgumentParser(
@@ -35,38 +37,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen, rest = parser.parse_known_args(given)
     own = chosen.name.endswith((".yaml", ".yml"))
     if chosen.name not in names and not own:
-        close = difflib.get_close_matches(chosen.name, names, n=1)
-        nearest = f"; did you mean {close[0]!r}?" if close else ""
-        parser.error(f"no model {chosen.name!r}{nearest}; there are: {', '.join(names)}, or a file my_model.yaml")
-    if own or chosen.name in SPECS:
-        return _fasttext(chosen.command, chosen.name, rest)
-    module = importlib.import_module(MODULES[chosen.name])
-    command = getattr(module, chosen.command, None)
-    if command is None:
-        known = [name for name in COMMANDS if hasattr(module, name)]
-        parser.error(f"{chosen.name} has no command {chosen.command}; it has {', '.join(known)}")
-    options = argparse.ArgumentParser(prog=f"python -m classifiers {chosen.command} {chosen.name}")
-    module.add_arguments(options)
-    from curate.stages.quality.fasttext_model import ModelError
-
+        near = nearest(chosen.name, names)
+        parser.error(f"no model {chosen.name!r}{near}; there are: {', '.join(names)}, or a file my_model.yaml")
     try:
-        return int(command(options.parse_args(rest)))
-    except (FileNotFoundError, ModelError) as error:
-        print(f"{chosen.command} {chosen.name}: {error}", file=sys.stderr)
-        return 1
+        return _carried_out(parser, chosen.command, chosen.name, rest)
+    except Exception as error:
+        status = answered(error)
+        if status is None:
+            raise
+        return status
 
 
-def _fasttext(command: str, name: str, rest: Sequence[str]) -> int:
-    from classifiers import toolkit
-    from curate.sources.base import InputError
+def _carried_out(parser: argparse.ArgumentParser, command: str, name: str, rest: Sequence[str]) -> int:
+    if name not in MODULES:
+        from classifiers import toolkit
 
-    options = argparse.ArgumentParser(prog=f"python -m classifiers {command} {name}")
-    toolkit.add_arguments(options)
-    try:
+        options = argparse.ArgumentParser(prog=f"python -m classifiers {command} {name}")
+        toolkit.add_arguments(options)
         return toolkit.run_command(command, name, options.parse_args(rest))
-    except (OSError, InputError, toolkit.ModelError) as error:
-        print(f"{command} {name}: {error}", file=sys.stderr)
-        return 1
+    module = importlib.import_module(MODULES[name])
+    carry_out = getattr(module, command, None)
+    if carry_out is None:
+        known = [each for each in COMMANDS if hasattr(module, each)]
+        parser.error(f"{name} has no command {command}; it has {', '.join(known)}")
+    options = argparse.ArgumentParser(prog=f"python -m classifiers {command} {name}")
+    module.add_arguments(options)
+    return int(carry_out(options.parse_args(rest)))
 
 
 if __name__ == "__main__":

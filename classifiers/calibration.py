@@ -4,7 +4,6 @@ data or on texts that the user has labelled. The result is saved in the JSON bes
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.corpora import Example, json_lines
+from curate.nearest import nearest
 from curate.stages.quality.fasttext_model import FastTextModel, ModelError, find
 
 MAX_KNOTS = 64
@@ -69,16 +69,17 @@ def labelled(path: Path, labels: Sequence[str]) -> list[Example]:
     examples = []
     try:
         rows = list(json_lines(path))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: not JSON lines: {error}") from error
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get("text"), str) or "label" not in row:
             raise ModelError(f"{path}, line {number}: needs a text and a label; found {sorted(row) if row else row!r}")
         label = str(row["label"])
         if label not in labels:
-            near = difflib.get_close_matches(label, labels, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ModelError(f"{path}, line {number}: no label {label!r}; allowed: {', '.join(sorted(labels))}{hint}")
+            allowed = ", ".join(sorted(labels))
+            raise ModelError(f"{path}, line {number}: no label {label!r}{nearest(label, labels)}; allowed: {allowed}")
         examples.append(Example(row["text"], label, str(row.get("group", number)), path.name))
     if len(counts := Counter(example.label for example in examples)) < 2:
         raise ModelError(f"{path}: {len(examples)} texts of {len(counts)} label(s); texts of two labels are needed")

@@ -18,12 +18,12 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
-import yaml
+from pydantic import ConfigDict, Field, create_model
 
 from classifiers import checked, fasttext_process, inspection, outside
 from classifiers.builders import BUILDERS, crops, named_examples, split_groups
@@ -32,7 +32,8 @@ from classifiers.corpora import Example
 from classifiers.evaluation import Evaluation, auc, bootstrap_auc, evaluate_scores
 from classifiers.folds import apart
 from classifiers.wikipedia_build import BuildOptions, build, stored
-from curate.placed_checks import nearest
+from curate.placed_checks import validated
+from curate.placed_yaml import PlacedMapping, parse
 from curate.sources.commoncrawl import BASE
 from curate.stages.quality.fasttext_model import (
     LABEL,
@@ -55,9 +56,8 @@ class Spec:
     """What a spec's YAML says."""
 
     name: str
-    summary: str
-    """One sentence for the card."""
-    caveats: list[str]
+    summary: Annotated[str, Field(description="a spec says what its model is for, in one sentence for the card")]
+    caveats: Annotated[list[str], Field(description="a spec says where its model errs: a list, which may be empty")]
     examples: dict[str, dict[str, Any]] | None = None
     """Label → where its texts are, as a recipe's `input:` says it, such as {jsonl: good/*.jsonl.gz}, relative to the
     spec. The bundled models have builders instead."""
@@ -97,27 +97,27 @@ class Spec:
 
 
 def load_spec(name: str) -> Spec:
-    """The spec of a bundled model, or in a file `NAME.yaml`. ModelError names the file and the key that is wrong."""
+    """The spec of a bundled model, or in a file `NAME.yaml`. ModelError if there is none, RecipeError with the line and
+    the key of all that is wrong in it."""
     path = Path(name) if is_file(name) else SPECS / f"{name}.yaml"
-    allowed = [key for key in Spec.__dataclass_fields__ if key != "name"]
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such spec") from None
-    except yaml.YAMLError as error:
-        raise ModelError(f"{path}: not YAML: {error}") from error
-    if not isinstance(raw, dict):
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+    raw = parse(text, str(path))
+    hints = get_type_hints(Spec, include_extras=True)
+    allowed = {each.name: each for each in fields(Spec) if each.name != "name"}
+    if not isinstance(raw, PlacedMapping):
         raise ModelError(f"{path}: a spec is a mapping with the keys {', '.join(allowed)}")
-    for key in raw:
-        if key not in allowed:
-            raise ModelError(f"{path}: unknown key {key!r}{nearest(str(key), allowed)}; allowed: {', '.join(allowed)}")
-    missing = [key for key in ("summary", "caveats") if key not in raw]
-    if missing:
-        raise ModelError(
-            f"{path}: the key {missing[0]!r} is missing; a spec says what its model is for (summary) and where it "
-            "errs (caveats, a list, which may be empty)"
-        )
-    return Spec(name=path.stem, **raw)
+    # What is left out gets the default of Spec: here it is only told from what must be there.
+    needed = {key: ... if key in ("summary", "caveats") else None for key in allowed}
+    of_file = create_model(
+        "SpecFile", __config__=ConfigDict(extra="forbid"), **{key: (hints[key], needed[key]) for key in allowed}
+    )
+    given = validated(of_file, raw, raw, str(path), "")
+    return Spec(name=path.stem, **{key: getattr(given, key) for key in raw})
 
 
 def is_file(name: str) -> bool:
@@ -337,7 +337,10 @@ def run_command(command: str, name: str, args: argparse.Namespace) -> int:
     out = args.out or (Path(name).parent if is_file(name) else MODELS)
     stem = Path(name).stem if is_file(name) else name
     if command == "card":
-        print((out / f"{stem}.md").read_text())
+        card = out / f"{stem}.md"
+        if not card.is_file():
+            raise ModelError(f"{card}: there is no such card; training writes it: python -m classifiers train {name}")
+        print(card.read_text(encoding="utf-8"))
         return 0
     if command == "build" and args.links:
         return _build_from_links(name, args)

@@ -1,5 +1,5 @@
 """The commands of `python -m curate`, nothing else. Each is a module with `add_arguments(parser)` and
-`run(arguments) -> int`, imported when it is asked for; errors that a user can mend end here, in one line."""
+`run(arguments) -> int`, imported when it is asked for; errors that a user can mend end here, in one line each."""
 
 from __future__ import annotations
 
@@ -84,14 +84,22 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.close()
         return 0
     except Exception as error:
-        from curate.storage import trouble
-
-        said = trouble(error)
-        status = exit_status(error) if said is None else 1
+        status = answered(error)
         if status is None:
             raise
-        print(f"error: {said or error}", file=sys.stderr)
         return status
+
+
+def answered(error: Exception) -> int | None:
+    """Tells the user of an error, if it is one that he can mend; the exit status then, else None."""
+    from curate.storage import trouble
+
+    said = trouble(error)
+    status = exit_status(error) if said is None else 1
+    if status is not None:
+        for mistake in getattr(error, "mistakes", (said or error,)):  # a recipe may have several
+            print(f"error: {mistake}", file=sys.stderr)
+    return status
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -3,6 +3,8 @@ place. Tags that ask for more than data are refused."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,35 @@ import yaml
 
 
 class RecipeError(ValueError):
-    """A recipe or a `--set` is wrong; the message says where, what was given, what is allowed."""
+    """A recipe or a `--set` is wrong; the message has a line for each mistake, which says where, what was given, what
+    is allowed."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__(*mistakes)
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(self.mistakes)
+
+
+class Mistakes:
+    """What is wrong in a recipe, collected, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keeps the mistakes that end the block."""
+        try:
+            yield
+        except RecipeError as error:
+            self._found += error.mistakes
+
+    def tell(self) -> None:
+        """RecipeError if there was any."""
+        if self._found:
+            raise RecipeError(*dict.fromkeys(self._found))
 
 
 @dataclass(frozen=True)

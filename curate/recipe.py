@@ -1,5 +1,5 @@
-"""YAML → a typed recipe. Every mistake is answered with the file, the line, the key, what was given, what is
-allowed, and the nearest right name."""
+"""YAML → a typed recipe. Its mistakes are answered all at once, each with the file, the line, the key, what was given,
+what is allowed, and the nearest right name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.expressions import Condition
-from curate.placed_checks import nearest, validated
-from curate.placed_yaml import Place, PlacedMapping, PlacedSequence, parse
+from curate.nearest import nearest
+from curate.placed_checks import validated
+from curate.placed_yaml import Mistakes, Place, PlacedMapping, PlacedSequence, parse
 from curate.placed_yaml import RecipeError as RecipeError
 from curate.registry import registered, stage_class
 from curate.stage import MapStage, Stage, StageParameters
@@ -92,21 +93,25 @@ def _beside(stage: Stage) -> dict[str, str]:
 
 def load(path: str | Path, settings: Sequence[str] = (), output: str | None = None) -> Recipe:
     """The recipe in a file, with `--set key=value` applied. RecipeError if anything is wrong."""
-    raw = _extended(Path(path))
+    mistakes = Mistakes()
+    raw = _extended(Path(path), mistakes)
     for setting in settings:
-        _set(raw, setting)
+        with mistakes.noted():
+            _set(raw, setting)
     if output is not None:
         raw["output"] = output
-    return _recipe(raw, str(path))
+    return _recipe(raw, str(path), mistakes)
 
 
 def load_resolved(text: str, name: str, settings: Sequence[str] = ()) -> Recipe:
     """The recipe that a run's folder keeps, given as text, with `--set key=value` applied. RecipeError if it cannot be
     read here, for want of a stage or of a file that it names."""
+    mistakes = Mistakes()
     raw = _mapping(text, name)
     for setting in settings:
-        _set(raw, setting)
-    return _recipe(raw, name)
+        with mistakes.noted():
+            _set(raw, setting)
+    return _recipe(raw, name, mistakes)
 
 
 def _read(path: Path) -> PlacedMapping:
@@ -126,8 +131,8 @@ def _mapping(text: str, name: str) -> PlacedMapping:
     return raw
 
 
-def _extended(path: Path, chain: tuple[Path, ...] = ()) -> PlacedMapping:
-    """A recipe's mapping, after those that it extends."""
+def _extended(path: Path, mistakes: Mistakes, chain: tuple[Path, ...] = ()) -> PlacedMapping:
+    """A recipe's mapping, after those that it extends. Changes that cannot be made are noted and left out."""
     if path.resolve() in chain:
         raise RecipeError(f"{path}: extends itself, by way of {' → '.join(p.name for p in chain)}")
     raw = _read(path)
@@ -144,41 +149,52 @@ def _extended(path: Path, chain: tuple[Path, ...] = ()) -> PlacedMapping:
     extended = path.parent / raw["extends"]
     if not extended.exists():
         raise RecipeError(f"{place}: extends: {extended}: no such recipe; the path is taken from this recipe's folder")
-    base = _extended(extended, (*chain, path.resolve()))
+    base = _extended(extended, mistakes, (*chain, path.resolve()))
     for key, value in raw.items():
         if key not in ("extends", "set", "remove", "insert", "replace"):
             base[key] = value
             base.places[key] = raw.places[key]
-    _change(base, raw)
+    _change(base, raw, mistakes)
     return base
 
 
-def _change(base: PlacedMapping, raw: PlacedMapping) -> None:
+def _change(base: PlacedMapping, raw: PlacedMapping, mistakes: Mistakes) -> None:
     """`replace`, `remove`, `insert` and `set` of a recipe that extends another, in that order."""
-    for label, stage in _typed(raw, "replace", dict, "label → stage").items():
-        at = _index(base, label, raw.places["replace"])
-        base["stages"][at] = stage
-        base["stages"].places[at] = raw.places["replace"]
-    for label in _typed(raw, "remove", list, "a list of labels"):
-        at = _index(base, label, raw.places["remove"])
-        del base["stages"][at], base["stages"].places[at]
-    for item in _typed(raw, "insert", list, "a list of {before|after: label, stage: …}"):
-        place = raw.places["insert"]
-        sides = [side for side in ("before", "after") if isinstance(item, dict) and side in item]
-        if len(sides) != 1 or "stage" not in item or len(item) != 2:
-            raise RecipeError(f"{place}: insert: an item is {{before|after: label, stage: …}}, not {item!r}")
-        at = _index(base, item[sides[0]], place) + (sides[0] == "after")
-        base["stages"].insert(at, item["stage"])
-        base["stages"].places.insert(at, place)
-    for key, value in _typed(raw, "set", dict, "key.parameter → value").items():
-        _assign(base, key, value, str(raw.places["set"]))
+    for label, stage in _typed(raw, "replace", PlacedMapping, "label → stage", mistakes).items():
+        with mistakes.noted():
+            place = raw["replace"].places[label]
+            at = _index(base, label, place)
+            base["stages"][at] = stage
+            base["stages"].places[at] = place
+    for label, place in _placed(_typed(raw, "remove", PlacedSequence, "a list of labels", mistakes)):
+        with mistakes.noted():
+            at = _index(base, label, place)
+            del base["stages"][at], base["stages"].places[at]
+    form = "a list of {before|after: label, stage: …}"
+    for item, place in _placed(_typed(raw, "insert", PlacedSequence, form, mistakes)):
+        with mistakes.noted():
+            sides = [side for side in ("before", "after") if isinstance(item, dict) and side in item]
+            if len(sides) != 1 or "stage" not in item or len(item) != 2:
+                raise RecipeError(f"{place}: insert: an item is {{before|after: label, stage: …}}, not {item!r}")
+            at = _index(base, item[sides[0]], place) + (sides[0] == "after")
+            base["stages"].insert(at, item["stage"])
+            base["stages"].places.insert(at, place)
+    for key, value in _typed(raw, "set", PlacedMapping, "key.parameter → value", mistakes).items():
+        with mistakes.noted():
+            _assign(base, key, value, str(raw["set"].places[key]))
 
 
-def _typed(raw: PlacedMapping, key: str, kind: type, form: str) -> Any:
-    value = raw.get(key, kind())
-    if not isinstance(value, kind):
-        raise RecipeError(f"{raw.places[key]}: {key}: takes {form}, not {value!r}")
-    return value
+def _typed(raw: PlacedMapping, key: str, kind: type, form: str, mistakes: Mistakes) -> Any:
+    """What the recipe changes under that key; nothing where there is no such key, or something else is noted."""
+    value = raw.get(key)
+    with mistakes.noted():
+        if value is not None and not isinstance(value, kind):
+            raise RecipeError(f"{raw.places[key]}: {key}: takes {form}, not {value!r}")
+    return value if isinstance(value, kind) else kind()
+
+
+def _placed(items: PlacedSequence) -> Sequence[tuple[Any, Place]]:
+    return list(zip(items, items.places, strict=True)) if items else []
 
 
 def _index(raw: PlacedMapping, label: Any, place: object) -> int:
@@ -267,31 +283,44 @@ def _top_keys() -> list[str]:
     return [*Header.model_fields, "stages", "extends"]
 
 
-def _recipe(raw: PlacedMapping, file: str) -> Recipe:
-    unknown = [key for key in raw if key not in _top_keys()]
-    if unknown:
-        raise RecipeError(
-            f"{raw.places[unknown[0]]}: unknown key {unknown[0]!r}{nearest(unknown[0], _top_keys())}; "
-            f"allowed: {', '.join(_top_keys())}"
-        )
-    header = validated(Header, {k: v for k, v in raw.items() if k != "stages"}, raw, file, "")
-    assert isinstance(header, Header)
-    items = raw.get("stages")
-    if not isinstance(items, PlacedSequence) or not items:
-        raise RecipeError(f"{raw.places.get('stages', file)}: stages: takes a list of stages, not {items!r}")
-    stages = [_stage(item, place) for item, place in zip(items, items.places, strict=True)]
+def _recipe(raw: PlacedMapping, file: str, mistakes: Mistakes) -> Recipe:
+    """The recipe. RecipeError if anything is wrong in it, or has been noted before."""
+    header: BaseModel | None = None
+    with mistakes.noted():
+        known = [key for key in raw if key in Header.model_fields]
+        header = validated(Header, {key: raw[key] for key in known}, raw, file, "")
+    for key in raw:
+        with mistakes.noted():
+            if key not in _top_keys():
+                near = nearest(key, _top_keys())
+                raise RecipeError(f"{raw.places[key]}: unknown key {key!r}{near}; allowed: {', '.join(_top_keys())}")
+    stages: list[Stage] = []
     seen: dict[str, Place] = {}
-    for stage, place in zip(stages, items.places, strict=True):
-        if stage.label in seen:
-            raise RecipeError(
-                f"{place}: the label {stage.label!r} is taken by the stage at {seen[stage.label]}; "
-                "tell the second use apart with label:"
-            )
-        seen[stage.label] = place
+    with mistakes.noted():
+        items = raw.get("stages")
+        if not isinstance(items, PlacedSequence) or not items:
+            raise RecipeError(f"{raw.places.get('stages', file)}: stages: takes a list of stages, not {items!r}")
+        for item, place in _placed(items):
+            with mistakes.noted():
+                stages.append(_stage(item, place))
+                _tell_apart(stages[-1].label, place, seen)
+    mistakes.tell()
+    assert isinstance(header, Header)
     return Recipe(header, tuple(stages))
 
 
+def _tell_apart(label: str, place: Place, seen: dict[str, Place]) -> None:
+    """Adds a label to those seen. RecipeError if it is taken."""
+    if label in seen:
+        raise RecipeError(
+            f"{place}: the label {label!r} is taken by the stage at {seen[label]}; "
+            "tell the second use apart with label:"
+        )
+    seen[label] = place
+
+
 def _stage(item: Any, place: Place) -> Stage:
+    """The stage that an item of `stages:` is. RecipeError with all that is wrong in it."""
     if isinstance(item, str):
         name, given = item, PlacedMapping()
         given.places = {}
@@ -312,37 +341,50 @@ def _stage(item: Any, place: Place) -> Stage:
         kind = stage_class(name)
     except ImportError as error:
         raise RecipeError(f"{place}: the stage {name!r} cannot be loaded: {error}") from error
+    mistakes = Mistakes()
     values = {key: value for key, value in given.items() if key not in BESIDE}
     label = given.get("label")
-    if label is not None and (not isinstance(label, str) or not label.replace("_", "a").replace("-", "a").isalnum()):
-        raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
-    parameters = validated(kind.Parameters.chosen(values), values, given, str(place), f"{label or name}.", place)
+    called = str(label or name)
+    parameters: BaseModel | None = None
+    condition: Condition | None = None
+    with mistakes.noted():
+        if label is not None and not (isinstance(label, str) and label.replace("_", "a").replace("-", "a").isalnum()):
+            raise RecipeError(f"{given.places['label']}: {name}.label: takes letters, digits, _ and -, not {label!r}")
+    with mistakes.noted():
+        parameters = validated(kind.Parameters.chosen(values), values, given, str(place), f"{called}.", place)
+    with mistakes.noted():
+        if given.get("where") is not None:
+            condition = _condition(given["where"], f"{given.places['where']}: {called}.where")
+    mistakes.tell()
     assert isinstance(parameters, StageParameters)
     try:
         stage = kind(parameters, label)
     except (ValueError, OSError) as error:
-        raise RecipeError(f"{place}: {label or name}: {error}") from error
-    if given.get("where") is not None:
-        stage.where = _condition(stage, given["where"], given.places["where"])
+        raise RecipeError(f"{place}: {called}: {error}") from error
+    if condition is not None:
+        _check_for_some(stage, condition, f"{given.places['where']}: {called}.where")
+        stage.where = condition
     return stage
 
 
-def _condition(stage: Stage, rule: Any, place: Place) -> Condition:
-    """What `where:` says. RecipeError if it cannot be read, or the stage cannot be for some documents alone."""
-    key = f"{place}: {stage.label}.where"
+def _condition(rule: Any, key: str) -> Condition:
+    """What `where:` says. RecipeError if it cannot be read."""
     if not isinstance(rule, str):
         raise RecipeError(f"{key}: takes a condition in quotes, such as \"language == 'en'\", not {rule!r}")
+    try:
+        return Condition(rule)
+    except ValueError as error:
+        raise RecipeError(f"{key}: {error}") from None
+
+
+def _check_for_some(stage: Stage, condition: Condition, key: str) -> None:
+    """RecipeError if the stage cannot be for the documents of the condition alone."""
     if not isinstance(stage, MapStage) or stage.parts() != (stage,):
         raise RecipeError(f"{key}: {stage.name} decides over the whole collection, so it is for all documents or none")
     if stage.checkpoint or stage.removes():
         raise RecipeError(f"{key}: stages after {stage.name} need what it writes, so it is for all documents")
-    try:
-        condition = Condition(rule)
-    except ValueError as error:
-        raise RecipeError(f"{key}: {error}") from None
     own = [name for name in condition.columns if name in (stage.label, *stage.writes())]
     if own:
         raise RecipeError(
             f"{key}: {own[0]!r} is what the stage itself writes; a condition asks what stages before it did"
         )
-    return condition

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from curate.commands import UsageError
-from curate.placed_checks import nearest
+from curate.nearest import nearest
 from curate.recipe import BESIDE, Header
 from curate.registry import registered, stage_class
 from curate.stage import Stage

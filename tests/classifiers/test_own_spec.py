@@ -93,6 +93,8 @@ def test_more_texts_than_wanted_are_drawn_whatever_the_order_of_files(folder: Pa
         ("example: {}\n", "unknown key 'example'; did you mean 'examples'"),
         ("- a\n", "a spec is a mapping with the keys summary, caveats"),
         ("summary: x\n", "the key 'caveats' is missing; a spec says"),
+        ("summary: [x]\ncaveats: []\nepochs: many\n", ":1: summary: ['x'] was given"),
+        ("summary: [x]\ncaveats: []\nepochs: many\n", ":3: epochs: 'many' was given"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused_with_what_is_allowed(
@@ -100,8 +102,20 @@ def test_a_spec_that_cannot_be_is_refused_with_what_is_allowed(
 ) -> None:
     file = folder / "wrong.yaml"
     file.write_text("summary: x\ncaveats: []\n" + spec if not spec.startswith(("-", "summary")) else spec)
-    assert main(["train", str(file)]) == 1
-    assert said in capsys.readouterr().err
+    assert main(["train", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert all(line.startswith("error: ") and line.count("wrong") <= 1 for line in told.splitlines())
+
+
+def test_a_file_that_is_not_there_is_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", f"{folder}/none.yaml"]) == 2
+    assert capsys.readouterr().err == f"error: {folder}/none.yaml: there is no such spec\n"
+    assert main(["card", f"{folder}/none.yaml"]) == 2
+    assert f"{folder}/none.md: there is no such card" in capsys.readouterr().err
+    missing = ["calibrate", f"{folder}/port.yaml", "--labelled", f"{folder}/missing.jsonl"]
+    assert main(missing) == 2
+    assert capsys.readouterr().err.count("missing.jsonl") == 1
 
 
 def test_a_model_that_is_not_there_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

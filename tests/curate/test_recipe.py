@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.cli import main
 from curate.recipe import Recipe, RecipeError, load
 from curate.stages.extract.stage import ExtractParameters
 from curate.stages.language.stage import LanguageParameters
@@ -131,3 +132,70 @@ def test_a_value_of_another_kind_is_answered_with_the_kind_that_is_needed(tmp_pa
     file.write_text(text)
     with pytest.raises(RecipeError, match=said):
         load(file)
+
+
+def test_all_that_is_wrong_in_a_recipe_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """name: base
+input: []
+stages:
+  - extrat
+  - language: {kep: [en], min_score: 1.5, where: 3}
+  - gopher_quality: {min_words: many, label: "a b"}
+  - url_filter: 7
+  - fix_text
+  - fix_text
+limits: {record_cpu_seconds: -1, memory: 3}
+"""
+    recipe = write(tmp_path, text)
+    settings = ["--set", "langage.keep=[de]", "--set", "fineweb_quality"]
+    assert main(["run", str(recipe), *settings]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("error: ") for line in lines)
+    expected = [
+        ("--set langage.keep", "did you mean 'language'"),
+        ("--set fineweb_quality", "the form is key=value"),
+        (":2: input:", "[] was given", "a mapping is needed"),
+        ("'output' is missing",),
+        (":10: limits.record_cpu_seconds:", "-1 was given", "greater than 0"),
+        (":10: unknown key 'limits.memory'", "did you mean 'memory_mb'"),
+        (":4: unknown stage 'extrat'", "did you mean 'extract'"),
+        (":5: language.min_score:", "1.5 was given", "less than or equal to 1"),
+        (":5: unknown key 'language.kep'", "did you mean 'keep'"),
+        (":5: language.where: takes a condition", "not 3"),
+        (":6: gopher_quality.label: takes letters", "not 'a b'"),
+        (":6: a b.min_words:", "'many' was given", "integer"),
+        (":7: url_filter: takes parameters", "not 7"),
+        (":9: the label 'fix_text' is taken", ":8"),
+    ]
+    for parts in expected:
+        assert any(all(part in line for part in parts) for line in lines), (parts, lines)
+    assert len(lines) == len(expected), lines
+
+
+def test_the_changes_of_an_arm_that_cannot_be_made_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    write(tmp_path, BASE, "base.yaml")
+    said = error_of(
+        tmp_path,
+        """extends: base.yaml
+remove:
+  - langage
+  - extract
+insert: [{by: extract}]
+set:
+  language.min_score: 2
+  lang.keep: [de]
+""",
+    ).splitlines()
+    places = [
+        (":3:", "'langage'; did you mean 'language'"),
+        (":5:", "insert"),
+        (":8:", "'lang'; did you mean"),
+        (":7",),
+    ]
+    for line, parts in zip(said, places, strict=True):
+        assert all(part in line for part in parts), (line, parts)
+
+
+def test_a_value_that_may_be_of_several_kinds_is_told_once(tmp_path: Path) -> None:
+    said = error_of(tmp_path, BASE.replace("keep: [en]", "keep: [1, 2]"))
+    assert said.count("\n") == 0 and "language.keep.0" in said
