@@ -2,7 +2,8 @@
 
 A few made pages go through every stage that has kernels: each kernel is then compiled for exactly the types that
 stages call it with. numba writes the code to the environment's cache (see curate.kernels), from which every later
-process loads it in milliseconds. Run once after an installation or an update; `make setup` does.
+process loads it in milliseconds. Run once after an installation or an update; `make setup` does. What former versions
+left in the caches, and nobody has used for a month, is removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from curate.commands.caches import prune
 from curate.commands.run import job_of
 from curate.engine.executor import InlineExecutor
 from curate.engine.progress import Progress
@@ -60,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     compile_kernels()
     print(f"kernels ready in {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    gone, freed = prune()
+    if gone:
+        print(f"removed from the caches: {gone} folders not used any more, {freed / 1e6:.0f} MB", file=sys.stderr)
     return 0
 
 

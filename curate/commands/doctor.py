@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    checks: list[Callable[[], Iterator[Finding]]] = [_versions, _fasttext, _trafilatura, _disk, _lists]
+    checks: list[Callable[[], Iterator[Finding]]] = [_versions, _fasttext, _trafilatura, _disk, _caches, _lists]
     if not args.no_ray:
         checks.append(_ray)
     worst = 0
@@ -85,6 +85,31 @@ def _disk() -> Iterator[Finding]:
     shared = Path("/dev/shm")
     if shared.is_dir():
         yield "ok", f"{shutil.disk_usage(shared).free / 1e9:.1f} GB of shared memory"
+
+
+def _caches() -> Iterator[Finding]:
+    from curate.commands.caches import derived_arrays, former_kernels, unused
+    from curate.kernels import CACHE, VERSION
+    from curate.kernels.tables import derived_folder
+
+    if (CACHE / VERSION).is_dir():
+        yield "ok", f"compiled kernels of this version: {CACHE / VERSION}"
+    elif not os.environ.get("NUMBA_CACHE_DIR", "").startswith(str(CACHE)):
+        yield (
+            "ok",
+            f"kernels are compiled to NUMBA_CACHE_DIR, {os.environ.get('NUMBA_CACHE_DIR') or 'beside the source'}",
+        )
+    else:
+        yield "note", "the kernels are not compiled: python -m curate compile, once"
+    for what, folder, found in (
+        ("kernels of other versions", CACHE, former_kernels()),
+        ("arrays made from models and lists", derived_folder(), derived_arrays()),
+    ):
+        if found:
+            size = sum(each.bytes for each in found) / 1e6
+            left = len(unused(found))
+            more = f"; {left} not used any more, which python -m curate compile removes" if left else ""
+            yield ("note" if left else "ok"), f"{what}: {len(found)} folders, {size:.0f} MB in {folder}{more}"
 
 
 def _lists() -> Iterator[Finding]:

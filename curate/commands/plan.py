@@ -106,6 +106,6 @@ def _print_cost(cost: dict[str, Any], pages: float) -> None:
         print(f"  not measured (stages over the whole collection among them): {', '.join(cost['not_measured'])}")
     if measured < FEW_PAGES:
         print(
-            f"  {measured:,} pages are few: what each worker loads and compiles at its first page is in these figures; "
+            f"  {measured:,} pages are few: what each worker loads at its first page is in these figures; "
             f"measure on {FEW_PAGES:,} or more"
         )

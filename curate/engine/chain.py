@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate import compile_time
 from curate.documents import IDENTITY
 from curate.engine.setup import setting_up
 from curate.engine.tables import empty_batch
@@ -20,6 +21,8 @@ from curate.engine.where import edit, process
 from curate.stage import VERDICTS, MapStage, Outcome, Shared
 
 MAX_ERROR_CHARACTERS = 500
+COMPILE = "compile"
+"""What compiling took, among the CPU seconds of stages: it is none of theirs, since it is done once."""
 
 FAILED = pa.schema([*IDENTITY, ("stage", pa.string()), ("error", pa.string())])
 """A dead letter: the record's identity, the stage that it broke, and how."""
@@ -35,7 +38,11 @@ class ChainResult:
     failed: list[pa.RecordBatch] = field(default_factory=list)
     """Schema FAILED."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
-    """By stage label."""
+    """By stage label, and `COMPILE`."""
+
+
+def _spend(seconds: dict[str, float], label: str, more: float) -> None:
+    seconds[label] = seconds.get(label, 0.0) + more
 
 
 class Chain:
@@ -55,10 +62,12 @@ class Chain:
         for stage in self.stages:
             if self._announce is not None:
                 self._announce(stage.label)
-            start = time.thread_time()
+            start, compiled_before = time.thread_time(), compile_time.seconds()
             self._step(stage, shared, result)
-            spent = time.thread_time() - start
-            result.cpu_seconds[stage.label] = result.cpu_seconds.get(stage.label, 0.0) + spent
+            compiled = compile_time.seconds() - compiled_before
+            _spend(result.cpu_seconds, stage.label, time.thread_time() - start - compiled)
+            if compiled:
+                _spend(result.cpu_seconds, COMPILE, compiled)
         return result
 
     def _step(self, stage: MapStage, shared: Shared, result: ChainResult) -> None:

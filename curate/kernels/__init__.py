@@ -2,14 +2,17 @@
 
 Compiled code is cached in the environment (`<prefix>/var/cache/curate`), not beside the source, so that an
 installed package needs no writable source folder; NUMBA_CACHE_DIR overrides it. `python -m curate compile` fills the
-cache. numba compiles a kernel anew when its own file has changed, but not when that of a kernel which it calls has:
-so the cache's folder is named by the hash of all of them.
+cache, and removes what former versions left there and nobody uses any more. numba compiles a kernel anew when its own
+file has changed, but not when that of a kernel which it calls has: so the cache's folder is named by the hash of all
+of them.
 """
 
 import hashlib
 import importlib
 import os
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -33,10 +36,19 @@ def _version() -> str:
     return digest.hexdigest()
 
 
+def mark_used(folder: Path) -> None:
+    """Makes the folder's time of change that of its last use, to a day."""
+    with suppress(OSError):
+        if time.time() - folder.stat().st_mtime > 86400:
+            os.utime(folder)
+
+
 VERSION = _version()
+CACHE = Path(sys.prefix) / "var" / "cache" / "curate"
+"""A folder for each version of the kernels that has been used in this environment."""
 if not os.environ.get("NUMBA_CACHE_DIR") and os.access(sys.prefix, os.W_OK):  # numba reads it when it is imported
-    _cache = Path(sys.prefix) / "var" / "cache" / "curate" / VERSION
-    os.environ["NUMBA_CACHE_DIR"] = str(_cache)  # also for worker processes
+    os.environ["NUMBA_CACHE_DIR"] = str(CACHE / VERSION)  # also for worker processes
+mark_used(CACHE / VERSION)
 # cffi, with its parser of C, would take a tenth of a second, only so that compiled code can call its libraries.
 import_without("cffi", "numba")
 importlib.import_module("numba").config.CACHE_DIR = os.environ.get("NUMBA_CACHE_DIR", "")

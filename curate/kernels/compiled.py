@@ -8,13 +8,17 @@ is not known beforehand, an `allocating_kernel` makes its own arrays, and pays.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from numba import njit
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.core.runtime import rtsys
 
+from curate import compile_time
 from curate.kernels import import_without
 
 
@@ -29,6 +33,30 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         if found is None:  # scipy.linalg would be imported, for a third of a second, for the sake of np.cov
             import_without("scipy.linalg", "numba.np.arraymath")
         return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):  # a full disk, or a folder that was cleared: the next process compiles again
+            super().save_overload(sig, data)
+
+
+class _CompileTimer(event.Listener):  # type: ignore[misc]
+    """Counts what compiling takes. A kernel's compiling includes that of those which it calls; numba lets one thread
+    compile at a time."""
+
+    _depth = 0
+
+    def on_start(self, event: Any) -> None:
+        if self._depth == 0:
+            self._began = time.thread_time()
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            compile_time.count(time.thread_time() - self._began)
+
+
+event.register("numba:compile", _CompileTimer())
 
 
 def kernel(function: Callable[..., Any]) -> Any:

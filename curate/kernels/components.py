@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 
 NO_STATE = np.array([0, 0, 0, 0], dtype=np.uint64)
 """open?, u, least node of the group, last v: the state before the first chunk."""
@@ -53,7 +53,7 @@ def small_star(u, v, state):  # type: ignore[no-untyped-def]
     return out_a[:n], out_b[:n]
 
 
-@allocating_kernel
+@kernel
 def count_non_stars(u, v, state):  # type: ignore[no-untyped-def]
     """Edges that no star has: of nodes with a lesser neighbour, those beyond the first. In: both directions."""
     n = 0

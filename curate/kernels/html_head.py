@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.html_bytes import contains, is_space, lower
 
 META, JSON_LD, LICENSE = range(3)
@@ -27,7 +27,7 @@ def _is_named(page, at, name):
     return end < len(page) and is_space(page[end]) and contains(page, at, end, name)
 
 
-@allocating_kernel
+@kernel
 def _tag_end(page, start):
     """Position of the tag's `>`; −1 if there is none within MAX_TAG, or a `<` before it."""
     part = page[start : start + MAX_TAG]
@@ -39,7 +39,7 @@ def _tag_end(page, start):
     return -1
 
 
-@allocating_kernel
+@kernel
 def _may_license(part):
     """Whether a tag has the letters `lice` or `licd`, as in license and in creativecommons.org/publicdomain."""
     for i in range(len(part) - 3):
@@ -48,7 +48,7 @@ def _may_license(part):
     return False
 
 
-@allocating_kernel
+@kernel
 def _mark(page, at):
     """What the `<` at a place begins: kind, start and end of a mark; kind −1 if it is none."""
     letter = lower(page[at + 1])

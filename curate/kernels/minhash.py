@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.units import mix
 
 _BASE = 0x9E3779B97F4A7C15  # odd: the polynomial of a shingle keeps every bit of its words
@@ -93,7 +93,7 @@ def shingle_set(hashes, low, high, ngram):  # type: ignore[no-untyped-def]
     return values[:n]
 
 
-@allocating_kernel
+@kernel
 def jaccard(a, b):  # type: ignore[no-untyped-def]
     """|a ∩ b| / |a ∪ b| of two sorted sets; 0 where both are empty."""
     i = j = both = 0

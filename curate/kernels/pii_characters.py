@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numba as nb
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -32,7 +32,7 @@ def is_hex(byte):  # type: ignore[no-untyped-def]
     return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
 
 
-@allocating_kernel
+@kernel
 def digit_at(data, i, stop):  # type: ignore[no-untyped-def]
     """The value of the digit at data[i] and its bytes; (-1, 0) where none is."""
     byte = data[i]
@@ -49,7 +49,7 @@ def digit_at(data, i, stop):  # type: ignore[no-untyped-def]
     return -1, 0
 
 
-@allocating_kernel
+@kernel
 def separator_at(data, i, stop):  # type: ignore[no-untyped-def]
     """The bytes of the separator at data[i]; 0 where none is.
 
@@ -74,7 +74,7 @@ def separator_at(data, i, stop):  # type: ignore[no-untyped-def]
     return 0
 
 
-@allocating_kernel
+@kernel
 def back_to_character(data, i, start):  # type: ignore[no-untyped-def]
     """The first byte of the character that data[i] belongs to."""
     while i > start and data[i] & 0xC0 == 0x80:
@@ -82,7 +82,7 @@ def back_to_character(data, i, start):  # type: ignore[no-untyped-def]
     return i
 
 
-@allocating_kernel
+@kernel
 def on_to_character(data, i, stop):  # type: ignore[no-untyped-def]
     """The first byte of the next character, or i where one starts there."""
     while i < stop and data[i] & 0xC0 == 0x80:

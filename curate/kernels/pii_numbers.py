@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.pii_characters import back_to_character, digit_at, is_word, on_to_character, separator_at
 from curate.kernels.pii_scan import CARD, IPV4, PHONE, SSN, SSN_WEAK, add
 
@@ -138,13 +138,13 @@ def _judge(data, start, stop, row, groups, values, n_groups, min_phone_digits, f
     return found, n
 
 
-@allocating_kernel
+@kernel
 def _edge(data, groups, g, stop):  # type: ignore[no-untyped-def]
     """Whether no word character follows the group."""
     return groups[g, 1] >= stop or not is_word(data[groups[g, 1]])
 
 
-@allocating_kernel
+@kernel
 def _same(groups, g, n_groups, count, mark):  # type: ignore[no-untyped-def]
     """Whether `count` groups from g on are joined by this one separator."""
     if g + count > n_groups:
@@ -155,7 +155,7 @@ def _same(groups, g, n_groups, count, mark):  # type: ignore[no-untyped-def]
     return True
 
 
-@allocating_kernel
+@kernel
 def _goes_on(groups, g, n_groups, mark):  # type: ignore[no-untyped-def]
     return g < n_groups and groups[g, 3] == 1 and groups[g, 4] == mark
 
@@ -188,7 +188,7 @@ def _card_groups(groups, values, g, n_groups, before):  # type: ignore[no-untype
     return 0
 
 
-@allocating_kernel
+@kernel
 def _luhn(digits, n):  # type: ignore[no-untyped-def]
     """ISO/IEC 7812-1, annex B. All zeros would pass and are refused."""
     total = 0
@@ -204,7 +204,7 @@ def _luhn(digits, n):  # type: ignore[no-untyped-def]
     return total % 10 == 0 and any_digit != 0
 
 
-@allocating_kernel
+@kernel
 def _issuer(digits, n):  # type: ignore[no-untyped-def]
     """Whether an issuer gives out cards of this prefix and length: https://en.wikipedia.org/wiki/Payment_card_number;
     for prefix 3 as wide as presidio-analyzer, whose test numbers leave JCB's and Diners' ranges."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.pii_characters import is_ascii_digit, is_ascii_letter, is_hex, is_word, on_to_character
 
 EMAIL, PHONE, CARD, SSN, SSN_WEAK, IPV4, IPV6, MAC, IBAN, CRYPTO, SECRET, IDENTIFIER = range(12)
@@ -134,7 +134,7 @@ def scan_addresses(data, offsets):  # type: ignore[no-untyped-def]
     return found[:n]
 
 
-@allocating_kernel
+@kernel
 def _prefix_at(data, i, stop, prefixes, prefix_lengths, first_of_byte, any_case):  # type: ignore[no-untyped-def]
     """Which prefix data[i:] begins with; -1: none."""
     for entry in range(first_of_byte[data[i]], first_of_byte[data[i] + 1]):
@@ -152,7 +152,7 @@ def _prefix_at(data, i, stop, prefixes, prefix_lengths, first_of_byte, any_case)
     return -1
 
 
-@allocating_kernel
+@kernel
 def _line_stop(data, i, stop):  # type: ignore[no-untyped-def]
     """The end of the line, MAX_TOKEN bytes away at most, at a character."""
     limit = min(stop, i + MAX_TOKEN)
@@ -214,7 +214,7 @@ def scan_tokens(data, offsets, prefixes, prefix_lengths, first_of_byte, any_case
     return found[:n]
 
 
-@allocating_kernel
+@kernel
 def _iban_stop(data, first, stop):  # type: ignore[no-untyped-def]
     """Where a run of letters and digits, with single spaces or hyphens inside, ends; and how many it has."""
     last = first

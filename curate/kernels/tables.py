@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.kernels import VERSION
+from curate.kernels import VERSION, mark_used
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -35,9 +35,13 @@ def stored(name: str, build: Callable[[], Arrays]) -> Arrays:
 def derived(kind: str, key: str, build: Callable[[], Arrays]) -> Arrays:
     """The named arrays, read-only, that `build` answers from what `key` is the hash of, its module and the kernels."""
     code = hashlib.blake2b(VERSION.encode() + Path(inspect.getfile(build)).read_bytes(), digest_size=8).hexdigest()
+    return _kept(derived_folder() / kind / key / code, build)
+
+
+def derived_folder() -> Path:
+    """Where derived arrays lie, as kind / key / hash of the code."""
     cache = os.environ.get("CURATE_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
-    return _kept((Path(cache) if cache else home) / kind / key / code, build)
+    return Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "curate"
 
 
 def _kept(folder: Path | None, build: Callable[[], Arrays]) -> Arrays:
@@ -48,6 +52,8 @@ def _kept(folder: Path | None, build: Callable[[], Arrays]) -> Arrays:
             _save(folder, built)
             found = _load(folder)
         found = found or built
+    elif folder is not None:
+        mark_used(folder)
     for array in found.values():
         array.setflags(write=False)  # mapped or not: kernels are compiled for arrays of one kind
     return found

@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.tables import stored
 
 FOLD_LIMIT = 0x323B0
@@ -143,7 +143,7 @@ def _find_units(data, offsets, fold):  # type: ignore[no-untyped-def]
     return first, hashes[:n], start[:n], stop[:n]
 
 
-@allocating_kernel
+@kernel
 def _decode(data, position, end):  # type: ignore[no-untyped-def]
     """Code point and bytes of a character beyond ASCII; a stray byte is read as one that is no letter."""
     byte = np.uint32(data[position])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.hashing import FNV_OFFSET, finish, step
 
 BUCKET_BITS = 20
@@ -36,7 +36,7 @@ def _alphanumeric(byte):  # type: ignore[no-untyped-def]
     return 97 <= byte <= 122 or 48 <= byte <= 57
 
 
-@allocating_kernel
+@kernel
 def host_range(data, start, stop):  # type: ignore[no-untyped-def]
     """Where the host of a URL (with or without scheme, user, port) starts and stops, and where its path starts."""
     while start < stop and data[start] <= 32:
@@ -70,7 +70,7 @@ def host_range(data, start, stop):  # type: ignore[no-untyped-def]
     return host, end, path, stop
 
 
-@allocating_kernel
+@kernel
 def _after_www(data, host, end):  # type: ignore[no-untyped-def]
     """The host's start without a leading `www.` or `www2.`"""
     index = host
@@ -128,7 +128,7 @@ def bucket_starts(hashes):  # type: ignore[no-untyped-def]
     return starts
 
 
-@allocating_kernel
+@kernel
 def _find(value, hashes, starts):  # type: ignore[no-untyped-def]
     bucket = np.int64(value >> np.uint64(64 - BUCKET_BITS))
     for index in range(np.int64(starts[bucket]), np.int64(starts[bucket + 1])):
@@ -139,7 +139,7 @@ def _find(value, hashes, starts):  # type: ignore[no-untyped-def]
     return -1
 
 
-@allocating_kernel
+@kernel
 def _sorted_index(value, hashes):  # type: ignore[no-untyped-def]
     low, high = 0, len(hashes)
     while low < high:
@@ -151,7 +151,7 @@ def _sorted_index(value, hashes):  # type: ignore[no-untyped-def]
     return low if low < len(hashes) and hashes[low] == value else -1
 
 
-@allocating_kernel
+@kernel
 def hash_word(data, start, stop):  # type: ignore[no-untyped-def]
     """The hash of a word of a word list, as `match_words` hashes the words of a URL."""
     value = FNV_OFFSET
