@@ -27,9 +27,8 @@ from classifiers.blocks_net import HIDDEN, fit_net, page_input, write_net
 from curate.kernels.block_feature_names import FEATURES
 from curate.kernels.block_net import Net, net_odds
 from curate.kernels.html import Page
-from curate.kernels.html_measure import C_WORDS
 from curate.kernels.trees import parse_lightgbm, score
-from curate.stages.extract.blocks import MIN_WORDS, MODELS, NET_FILE, TREES_FILE, BlockModel, choose, load_model
+from curate.stages.extract.blocks import MIN_WORDS, MODELS, NET_FILE, TREES_FILE, BlockModel, choose_blocks, load_model
 from curate.stages.extract.units import structure_of
 
 PARAMETERS: dict[str, Any] = {
@@ -107,8 +106,7 @@ def evaluate_scores(pages: Sequence[GoldPage], scores: Scores) -> dict[str, floa
     """Mean word-F1 of the blocks chosen by these log-odds: benchmark overall, by page type, crawl by language."""
     found: dict[str, list[float]] = defaultdict(list)
     for page, odds in zip(pages, scores, strict=True):
-        words = np.maximum(page.page.counts[:, C_WORDS], MIN_WORDS)
-        f1 = page.f1(choose(odds, words, structure_of(page.page).units))
+        f1 = page.f1(choose_blocks(odds, page.page, structure_of(page.page)))
         if page.collection == "wcxb":
             found["wcxb"].append(f1)
             found[f"wcxb {page.kind}"].append(f1)

@@ -1,13 +1,15 @@
 """Which blocks of a page make its expected word-F1 largest, when all of its log-odds may be wrong by a common shift.
 
 In go log-odds, weights and units of blocks, out comes which blocks are kept. One pass over the units in the order of
-their probability tries every cut, so the cost is that of sorting them.
+their probability tries every cut, so the cost is that of sorting them. Of what is kept, `said_before` finds what says
+again what stands above.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from curate.kernels.block_groups import count_keys
 from curate.kernels.compiled import allocating_kernel
 
 
@@ -46,3 +48,26 @@ def choose_units(odds, weights, units, factors, sharpness):
     keep = np.zeros(number, np.bool_)
     keep[order[:best_number]] = True
     return keep[units]
+
+
+@allocating_kernel
+def said_before(keys, words, min_words):
+    """Which blocks stand in a run, of `min_words` words or more, that came before block by block.
+
+    `keys` are equal where blocks say the same; a run is compared with the blocks from the first equal one on, which
+    may be part of it where a text follows itself.
+    """
+    first, n = count_keys(keys)[0], len(keys)
+    again = np.zeros(n, np.bool_)
+    begin = 0
+    while begin < n:
+        if first[begin] == begin:
+            begin += 1
+            continue
+        stop, total, back = begin, 0, begin - first[begin]
+        while stop < n and keys[stop] == keys[stop - back]:
+            total += words[stop]
+            stop += 1
+        again[begin:stop] = total >= min_words
+        begin = stop
+    return again

@@ -1,7 +1,8 @@
 """The engine `blocks`: a small model over a page's blocks says which of them are its content.
 
 A page is scanned once into blocks; boosted trees judge each block by itself and a small network judges all of them
-together; then those blocks are chosen that make the expected word-F1 of the page largest.
+together; then those blocks are chosen that make the expected word-F1 of the page largest, and of these a passage that
+stands there twice is kept once.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.block_choice import choose_units
+from curate.kernels.block_choice import choose_units, said_before
 from curate.kernels.block_features import features
 from curate.kernels.block_net import Net, net_odds
+from curate.kernels.element_roles import R_PREFORMATTED
 from curate.kernels.html import Page, scan
-from curate.kernels.html_measure import C_WORDS
+from curate.kernels.html_measure import C_CJK, C_CODE, C_WORDS
+from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_head, read_metadata
 from curate.stages.extract.structure import write_text
-from curate.stages.extract.units import structure_of
+from curate.stages.extract.units import Structure, structure_of
 
 MODELS = Path(__file__).parents[3] / "classifiers" / "models"
 """Where `python -m classifiers train blocks` writes."""
@@ -78,7 +81,7 @@ def extract_blocks(html: str, options: Options, model: BlockModel | None = None)
     page = scan(source)
     odds = (model or load_model()).odds(page, features(page, read_hints(head), len(source)))
     structure = structure_of(page)
-    keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
+    keep = choose_blocks(odds, page, structure)
     text, code = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
     if said.structured and len(said.structured) >= MIN_DESCRIPTION:
         text = _with_description(text, said.structured)
@@ -109,6 +112,30 @@ def choose(
     if not len(odds):
         return np.zeros(0, np.bool_)
     return choose_units(odds, weights, units, FACTORS, SHARPNESS)  # type: ignore[no-any-return]
+
+
+MIN_REPEATED = 20
+"""Words of a run of blocks: a shorter one may be said again on purpose, as a label or a refrain is."""
+
+
+def choose_blocks(odds: npt.NDArray[np.float64], page: Page, structure: Structure) -> npt.NDArray[np.bool_]:
+    """The blocks of a page that make its text: those that `choose` finds, but what is said again.
+
+    Pages hold a passage twice for wide and for narrow screens, as a preview and in full, as a post and as its
+    quotation. Tables, code and blocks with formulas are left as they are: cells repeat on purpose, and two formulas
+    may stand in the same words.
+    """
+    keep = choose(odds, np.maximum(page.counts[:, C_WORDS], MIN_WORDS), structure.units)
+    words = np.maximum(page.counts[:, C_WORDS], page.counts[:, C_CJK] // 2)
+    chosen = np.flatnonzero(keep & (words > 0))
+    again = chosen[said_before(page.text_hash[chosen], words[chosen], MIN_REPEATED)]
+    if len(again):
+        formulas = np.cumsum(np.append(0, (page.kind != TEXT) & (page.kind != BREAK) & (page.kind != LITERAL)))
+        bare = formulas[page.first_segment[again + 1]] == formulas[page.first_segment[again]]
+        code = (page.counts[again, C_CODE] > 0) | (structure.roles[page.node[again], R_PREFORMATTED] > 0)
+        loose = (structure.tables[again] == 0) & (structure.listings[again] == 0)
+        keep[again[bare & loose & ~code]] = False
+    return keep
 
 
 def _with_description(text: str, description: str) -> str:

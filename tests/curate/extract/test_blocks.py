@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from curate.kernels.block_choice import said_before
 from curate.kernels.block_feature_names import HINTS
 from curate.kernels.block_features import features
 from curate.kernels.block_net import net_odds
@@ -25,6 +26,7 @@ from curate.stages.extract.blocks import (
     SPREAD,
     TREES_FILE,
     choose,
+    choose_blocks,
     extract_blocks,
     load_model,
 )
@@ -273,6 +275,52 @@ def test_chosen_blocks_maximise_expected_f1() -> None:
     keep = choose(np.array([4.0, -3.0, 1.0]), np.array([10.0, 100.0, 10.0]), np.arange(3))
     assert keep.tolist() == [True, False, True]
     assert choose(np.zeros(0), np.zeros(0), np.arange(0)).tolist() == []
+
+
+def likely_text(html: str) -> list[str]:
+    """The lines of a page's text if each of its blocks is judged to be content."""
+    source = html.encode()
+    page = scan(source)
+    structure = structure_of(page)
+    keep = choose_blocks(np.full(len(page.node), 9.0), page, structure)
+    return write_text(source, page, structure, np.flatnonzero(keep)).text.split("\n")
+
+
+def test_a_passage_that_stands_twice_is_kept_once() -> None:
+    card = f"<div><h3>The mill</h3><p>{PARAGRAPH}</p><p>By the editor</p></div>"
+    once = ["Harvest", "The mill", PARAGRAPH.strip(), "By the editor"]
+    assert likely_text(f"<h1>Harvest</h1><main>{card}</main><section class=mobile>{card}</section>") == once
+    quoted = f"<p>First</p><p>{PARAGRAPH}</p><blockquote><p>{PARAGRAPH.upper()}</p></blockquote><p>I agree</p>"
+    assert likely_text(quoted) == ["First", PARAGRAPH.strip(), "I agree"]
+
+
+def test_what_repeats_on_purpose_stays() -> None:
+    labels = "<p>Add to basket</p><p>Read more about it</p>"
+    assert likely_text(f"<h2>One</h2>{labels}<h2>Two</h2>{labels}").count("Add to basket") == 2
+    rows = f"<tr><td>a<td>{PARAGRAPH}" * 2
+    assert len(likely_text(f"<table>{rows}</table>")) == 2
+    listing = "<pre>" + "x = first(second, third)\n" * 10 + "</pre>"
+    assert len(likely_text(listing * 2)) == 20
+    formulas = [f"<p>{PARAGRAPH}<math><mi>{name}</mi></math></p>" for name in "ab"]
+    assert len(likely_text("".join(formulas))) == 2
+
+
+def test_runs_said_before_are_found_as_defined() -> None:
+    """The kernel against the definition: each longest run from its first new block on, compared with the first place
+    of that block."""
+    random = np.random.default_rng(3)
+    for _ in range(300):
+        n = int(random.integers(0, 40))
+        keys, words = random.integers(0, 12, n), random.integers(1, 9, n)
+        expected, begin = np.zeros(n, bool), 0
+        while begin < n:
+            origin = keys.tolist().index(keys[begin])
+            length = 0
+            while origin < begin and begin + length < n and keys[begin + length] == keys[origin + length]:
+                length += 1
+            expected[begin : begin + length] = words[begin : begin + length].sum() >= 15
+            begin += max(length, 1)
+        assert np.array_equal(said_before(keys, words, 15), expected)
 
 
 @pytest.mark.parametrize(
