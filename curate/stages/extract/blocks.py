@@ -27,7 +27,7 @@ from curate.kernels.trees import Trees, parse_lightgbm, score
 from curate.stages.extract.engines import Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_head, read_metadata
-from curate.stages.extract.structure import write_text
+from curate.stages.extract.structure import escaped_markup, write_text
 from curate.stages.extract.units import Structure, structure_of
 
 MODELS = Path(__file__).parents[3] / "classifiers" / "models"
@@ -38,6 +38,8 @@ NET_SHARE = 0.25
 RULED_OUT, BY_TREES = -8.0, -5.0
 """Of a block that the network gives less than the first the trees are not asked: their part is then the second, which
 is the median of what they give to such blocks (a third of all)."""
+NEVER = -40.0
+"""Log-odds of what is not to be chosen."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
 MAX_LOOKED_UP = 100
@@ -80,6 +82,7 @@ def extract_blocks(html: str, options: Options, model: BlockModel | None = None)
     said = read_metadata(head)
     page = scan(source)
     odds = (model or load_model()).odds(page, features(page, read_hints(head), len(source)))
+    odds[escaped_markup(source, page)] = NEVER
     structure = structure_of(page)
     keep = choose_blocks(odds, page, structure)
     text, code = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")

@@ -158,6 +158,18 @@ def _is_escaped_markup(text: str) -> bool:
     return text[0] == "<" and text[-1] == ">" and _REMOTE.search(text) is not None
 
 
+def escaped_markup(source: bytes, page: Page) -> npt.NDArray[np.int64]:
+    """The blocks that are such HTML and nothing else. They are never written, so they must not count when blocks are
+    chosen; a counter's address has as many words as several paragraphs of Chinese."""
+    if b"&lt;" not in source:
+        return np.zeros(0, np.int64)
+    data = np.frombuffer(source, np.uint8)
+    first = np.minimum(page.start[page.first_segment[:-1]], len(data) - 2)
+    asked = np.flatnonzero((data[first] == ord("&")) & (data[first + 1] == ord("l")) & (page.counts[:, C_CODE] == 0))
+    texts = _texts(source, page, asked, np.full(len(asked), FLOWING, np.int8))
+    return asked[[bool(text) and _is_escaped_markup(text) for text in texts]]
+
+
 def _texts(source: bytes, page: Page, chosen: npt.NDArray[np.int64], manner: npt.NDArray[np.int8]) -> list[str]:
     raw, offsets = emit(source, page, chosen, manner)
     bounds = offsets.tolist()
