@@ -62,7 +62,7 @@ class Victim:
             self._process.kill()
             return True
         wanted = "ray::run_" if target == "worker" else "raylet/raylet"
-        for pid, command in _descendants(self._process.pid):
+        for pid, command in descendants(self._process.pid):
             if wanted in command:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -89,7 +89,7 @@ class Victim:
         return {entry["path"]: entry["sha256"] for entry in manifest["files"]}
 
 
-def _descendants(root: int) -> Iterator[tuple[int, str]]:
+def descendants(root: int) -> Iterator[tuple[int, str]]:
     """(process id, command line) of all processes below one."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from curate.engine.executor import Executor, InlineExecutor, RayExecutor
-from curate.engine.progress import Progress
-from curate.engine.run import Job, RunResult
-from curate.engine.run import run as carry_out
-from curate.engine.store import Store
-from curate.recipe import Recipe, load
+from curate.engine.local_ray import LocalRay
+
+if TYPE_CHECKING:  # all else is imported while Ray starts
+    from curate.engine.executor import Executor
+    from curate.engine.run import Job, RunResult
+    from curate.recipe import Recipe
 
 FAILURES_TOLD = 3
 """Kinds of failure that the end of a run names; the report has more."""
@@ -39,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def job_of(recipe: Recipe) -> Job:
     """A recipe as the engine takes it."""
+    from curate.engine.run import Job
+
     return Job(
         name=recipe.header.name,
         inputs=recipe.header.input,
@@ -53,13 +58,35 @@ def job_of(recipe: Recipe) -> Job:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = load(args.recipe, args.set, args.output)
     if args.workers is not None and args.workers < 1:
         print(f"error: --workers {args.workers}: at least one worker is needed", file=sys.stderr)
         return 2
+    local = None if args.inline or args.address else _started(args)
+    try:
+        return _carried_out(args, local)
+    finally:
+        if local is not None:
+            local.end()
+
+
+def _started(args: argparse.Namespace) -> LocalRay | None:
+    """Ray, to be up when the recipe has been read; None where there may be nothing to do, so that it can wait."""
+    if args.output and Path(args.output, "manifest.json").exists():
+        return None
+    return LocalRay(args.workers or os.cpu_count() or 1)
+
+
+def _carried_out(args: argparse.Namespace, local: LocalRay | None) -> int:
+    from curate.engine.executor import InlineExecutor, RayExecutor
+    from curate.engine.progress import Progress
+    from curate.engine.run import run as carry_out
+    from curate.engine.store import Store
+    from curate.recipe import load
+
+    recipe = load(args.recipe, args.set, args.output)
 
     def executor() -> Executor:
-        made = InlineExecutor() if args.inline else RayExecutor(args.workers, args.address)
+        made = InlineExecutor() if args.inline else RayExecutor(args.workers, args.address, local)
         signal.signal(signal.SIGTERM, stop)  # Ray, as it starts, puts a handler of its own there, which ends at once
         return made
 
@@ -78,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _doubts(result: RunResult) -> int:
     """What a user should not miss, on stderr; the exit status: 1 if nothing of the input could be read."""
+    from curate.engine.store import Store
+
     counts = result.manifest["counts"]
     failed, kept, dropped = counts["failed"], counts["kept"], sum(counts["dropped"].values())
     if failed:

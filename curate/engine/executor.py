@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from curate.engine.local_ray import ClusterError, LocalRay, let_in, quiet
 from curate.engine.store import Store
 from curate.stage import Resources
 
 MAX_ATTEMPTS = 4
-OBJECT_STORE_BYTES = 128 << 20
-"""Data travels in files; Ray's store holds only task descriptions and reports."""
 
 
 class Task(Protocol):
@@ -45,10 +43,6 @@ R = TypeVar("R")
 
 KNOCK_SECONDS = 10.0
 """How long a cluster may take to accept a connection."""
-
-
-class ClusterError(ConnectionError):
-    """The Ray cluster that was named does not answer, or does not let this process in."""
 
 
 class WorkerLostError(RuntimeError):
@@ -97,45 +91,39 @@ class RayExecutor:
 
     on_lost: Callable[[str, int, str], None] | None = None
 
-    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
-        """`address`: a cluster (`auto`, `ray://…`); None starts Ray on this machine with `workers` CPUs."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
-            os.environ.setdefault(name, "false" if name.startswith("TOK") else "1")
-        self.address = address
+    def __init__(self, workers: int | None = None, address: str | None = None, local: LocalRay | None = None) -> None:
+        """`address`: a cluster (`auto`, `ray://…`); None is Ray on this machine with `workers` CPUs: `local`, if it
+        has been started already."""
+        quiet()
         self.workers = workers or os.cpu_count() or 1
-        self._start()
-        if address is not None and workers is None:
-            import ray
+        self._local = None if address is not None else local or LocalRay(self.workers)
+        if address is not None:
+            self._join(address)
+            if workers is None:
+                import ray
 
-            self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+                self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        else:
+            self._connect()
 
-    def _start(self) -> None:
-        import ray
+    def _join(self, address: str) -> None:
+        try:
+            _knock(address)
+            _init(address)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"--address {address}: no Ray cluster answers there ({error}). On a node of it use `auto`; "
+                "from elsewhere give HOST:PORT or ray://HOST:10001, and where the cluster asks for its token, "
+                "RAY_AUTH_MODE=token and the token (RAY_AUTH_TOKEN or ~/.ray/auth_token)"
+            ) from error
 
-        # A worker must find the same packages as this process, also those found by the current directory.
-        path = os.pathsep.join(dict.fromkeys(p or str(os.getcwd()) for p in sys.path))  # noqa: PTH109
-        common: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-        if self.address is not None:
-            try:
-                _knock(self.address)
-                ray.init(address=self.address, **common)
-            except (OSError, ValueError) as error:
-                raise ClusterError(
-                    f"--address {self.address}: no Ray cluster answers there ({error}). On a node of it use `auto`; "
-                    "from elsewhere give HOST:PORT or ray://HOST:10001, and where the cluster asks for its token, "
-                    "RAY_AUTH_MODE=token and the token (RAY_AUTH_TOKEN or ~/.ray/auth_token)"
-                ) from error
-            return
-        os.environ["PYTHONPATH"] = path
-        ray.init(
-            num_cpus=self.workers,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **common,
-        )
+    def _connect(self) -> None:
+        assert self._local is not None
+        import ray  # noqa: F401 - while Ray starts, not after
+
+        address = self._local.address()
+        let_in(create=False)
+        _init(address)
 
     def run(self, tasks: Iterable[T], work: Callable[[T], R], resources: Resources) -> Iterator[R]:
         import ray
@@ -182,6 +170,14 @@ class RayExecutor:
         import ray
 
         ray.shutdown()
+        if self._local is not None:
+            self._local.end()
+
+
+def _init(address: str) -> None:
+    import ray
+
+    ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=True)
 
 
 def _knock(address: str) -> None:

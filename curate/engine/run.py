@@ -133,7 +133,7 @@ class _LazyExecutor:
         self._made: Executor | None = None
         self._log = log
         self.start_seconds = 0.0
-        """What starting took: of Ray some seconds, however many pages there are."""
+        """What waiting for it to start took: for Ray some seconds, however many pages there are."""
 
     @property
     def workers(self) -> int:

@@ -279,7 +279,7 @@ def _encode(
     dtype: pa.DataType,
     layout: Layout,
 ) -> Batches:
-    encoder = tokenizers_bpe.Encoder(tokenizer, library)
+    encoder = tokenizers_bpe.opened(tokenizer, library)
     for batch in batches:
         splits, domains = _splits(batch, parameters), domains_of(batch)
         ids = batch.column("id").to_pylist()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from curate.stages.tokens.tokenizers_tiktoken import UnequalError, encoding_for, overflows
@@ -102,3 +103,10 @@ class Encoder:
         raise TokenizerError(
             f"the tokenizer has none of the special tokens that can end a document here: {', '.join(ENDS)}"
         )
+
+
+@lru_cache(maxsize=2)
+def opened(data: bytes, library: Library) -> Encoder:
+    """The encoder of a `tokenizer.json`, opened once a process: for a large vocabulary that takes most of a second, as
+    long as encoding many small files."""
+    return Encoder(data, library)

@@ -15,6 +15,7 @@ import pytest
 
 from curate.cli import main
 from curate.engine.executor import InlineExecutor
+from curate.engine.local_ray import LocalRay
 
 TEXTS = [
     {"id": f"{n:032x}", "url": f"http://a.example/{n}", "text": "the river and the mill with that stone " * n}
@@ -160,7 +161,7 @@ def test_missing_credentials_are_named_with_the_place_and_what_to_do(
 class _EndsAtOnce(InlineExecutor):
     """As Ray: it puts its own handler of SIGTERM in place, and the signal comes while it works."""
 
-    def __init__(self, workers: int | None, address: str | None) -> None:
+    def __init__(self, workers: int | None, address: str | None, local: LocalRay | None) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
 
     def run(self, *arguments: Any) -> Iterator[Any]:
@@ -171,7 +172,7 @@ class _EndsAtOnce(InlineExecutor):
 def test_a_run_on_ray_that_is_asked_to_end_says_what_stays_and_exits_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("curate.commands.run.RayExecutor", _EndsAtOnce)
+    monkeypatch.setattr("curate.engine.executor.RayExecutor", _EndsAtOnce)
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert main(["run", str(recipe(tmp_path, QUALITY)), "--quiet"]) == 1
