@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 import yaml
 
 from curate.commands import UsageError
-from curate.commands.runs import open_run
+from curate.commands.runs import OtherVersionError, finished_run, recipe_text, stored_recipe
 from curate.engine.store import Store
 from curate.engine.tables import read_batches
+
+SHOWN_CHARACTERS = 80
+"""Of a value; the text itself is shown apart, longer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    store = open_run(args.run)
+    store = finished_run(args.run)
     lives = find(store, args.document)
     if not lives:
         skipped = list(_matching(store, "skipped", "url", args.document))
@@ -35,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(lives, indent=1, default=str))
         return 0
+    written = _written(store)
     for life in lives:
-        _print(life, _labels(store))
+        _print(life, written)
     return 0
 
 
@@ -56,22 +61,31 @@ def _matching(store: Store, folder: str, column: str, value: str) -> Iterator[di
             yield from hits.to_pylist()
 
 
-def _labels(store: Store) -> list[str]:
-    recipe = yaml.safe_load(store.read_bytes("recipe.yaml"))
-    return [next(iter(stage.values())).get("label", next(iter(stage))) for stage in recipe["stages"]]
+Written = list[tuple[str, tuple[str, ...]]]
+"""The label of each stage, and the columns that it writes, in the recipe's order."""
 
 
-def _print(life: dict[str, Any], labels: list[str]) -> None:
+def _written(store: Store) -> Written:
+    try:
+        stages = stored_recipe(store).stages
+    except OtherVersionError as error:
+        print(f"stages are shown by their signals alone: {error}", file=sys.stderr)
+        recipe = yaml.safe_load(recipe_text(store))
+        return [(next(iter(stage.values())).get("label", next(iter(stage))), ()) for stage in recipe["stages"]]
+    return [(stage.label, tuple(name for name in stage.writes() if name != "text")) for stage in stages]
+
+
+def _print(life: dict[str, Any], written: Written) -> None:
     print(f"{life['id']}  {life['url']}")
-    print(f"  read from {life['source']} at byte {life['offset']}")
+    at = f" at byte {life['offset']}" if life["offset"] is not None else ""
+    print(f"  read from {life['source']}{at}")
     document = life["document"] or {}
-    for label in labels:
-        if label == life["stage"]:
-            break
-        if isinstance(document.get(label), dict):
-            print(f"  {label}: passed; {_signals(document[label])}")
-        elif label == "language" and document.get("language") is not None:
-            print(f"  language: passed; {document['language']}, score {document['language_score']:.4g}")
+    labels = [label for label, _ in written]
+    passed = written[: labels.index(life["stage"])] if life["stage"] in labels else written
+    for place, (label, columns) in enumerate(passed):
+        # A column that several stages write is as the last of them left it.
+        later = {name for _, names in passed[place + 1 :] for name in names}
+        _say_measured(f"  {label}: passed; ", document, label, [name for name in columns if name not in later])
     if life["verdict"] == "kept":
         print("  kept")
     elif life["verdict"] == "failed":
@@ -80,17 +94,24 @@ def _print(life: dict[str, Any], labels: list[str]) -> None:
         beside = f" (asked: {life['threshold']})" if life["threshold"] is not None else ""
         of = f", duplicate of {life['duplicate_of']}" if life["duplicate_of"] else ""
         print(f"  dropped by {life['stage']}: {life['rule']}, value {life['value']}{beside}{of}")
-        if isinstance(document.get(life["stage"]), dict):
-            print(f"    {_signals(document[life['stage']])}")
+        _say_measured("    ", document, life["stage"], dict(written).get(life["stage"], ()))
     if document.get("text"):
         text = document["text"]
         print(f"  text, {len(text)} characters: {text[:300]!r}{'…' if len(text) > 300 else ''}")
 
 
-def _signals(signals: dict[str, Any]) -> str:
-    short = {
-        k: (f"{v:.4g}" if isinstance(v, float) else v)
-        for k, v in signals.items()
-        if v is not None and not isinstance(v, list | dict)
-    }
-    return ", ".join(f"{k}={v}" for k, v in short.items())
+def _say_measured(begin: str, document: dict[str, Any], label: str, columns: Sequence[str]) -> None:
+    """What a stage has left in its column of signals and in plain ones; nothing where it left nothing."""
+    signals = document.get(label)
+    found = {name: document.get(name) for name in columns} | (signals if isinstance(signals, dict) else {})
+    short = [f"{name}={_short(value)}" for name, value in found.items()
+             if value is not None and not isinstance(value, list | dict)]  # fmt: skip
+    if short:
+        print(begin + ", ".join(short))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

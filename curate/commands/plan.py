@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from curate.commands import UsageError
 from curate.commands.run import add_recipe_arguments, job_of
+from curate.commands.runs import MANIFEST, manifest_of
 from curate.engine.phase import Phase
 from curate.engine.run import planned
 from curate.engine.store import Store
@@ -72,8 +74,13 @@ class Measured:
 
 def measured_costs(output: Store) -> Measured:
     """Of the last run in that folder; of no page where there is none."""
-    manifest = output.read_json("manifest.json") if output.exists("manifest.json") else {}
-    if manifest.get("state") != "done":
+    if not output.exists(MANIFEST):
+        return Measured(0, {})
+    try:
+        manifest = manifest_of(output)
+    except UsageError:  # `run` will say so, should it be asked to write there
+        return Measured(0, {})
+    if manifest["state"] != "done":
         return Measured(0, {})
     return Measured(manifest["counts"]["read"], manifest["counts"]["cpu_seconds"])
 

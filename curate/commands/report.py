@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from curate.commands.runs import open_run
+from curate.commands.runs import finished_run, recipe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from curate.report.page import write_report
 
-    open_run(args.run)
+    store = finished_run(args.run)
+    recipe_text(store)
     write_report(args.run)
-    print(f"{args.run}/report.html")
+    print(f"{args.run.rstrip('/')}/report.html")
     return 0

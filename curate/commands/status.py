@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from curate.commands import UsageError
-from curate.commands.runs import open_run
+from curate.commands.runs import MANIFEST, manifest_of, open_run
 from curate.engine.log import NAME as LOG
 from curate.engine.store import Store
 
@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     store = Store(args.run)
-    if not store.exists("manifest.json") and store.exists(LOG):
+    if not store.exists(MANIFEST) and store.exists(LOG):
         events = [json.loads(line) for line in store.read_bytes(LOG).splitlines()]
         print(json.dumps({"state": "unfinished", "log": events}, indent=1) if args.json else unfinished(events))
         return 0
-    manifest = open_run(args.run).read_json("manifest.json")
+    manifest = manifest_of(open_run(args.run))
     print(json.dumps(manifest, indent=1) if args.json else finished(manifest, args.run))
     return 0
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.commands.runs import open_run
+from curate.commands.runs import manifest_of, open_run
 from curate.engine.store import Store
 
 HASH_BLOCK = 1 << 22
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name}: {_counts(value)}")
         for each in findings.wrong:
             print(f"wrong: {each}")
-        print("all counts and hashes agree" if not findings.wrong else f"{len(findings.wrong)} things do not agree")
+        wrong = len(findings.wrong)
+        do = "thing does" if wrong == 1 else "things do"
+        print(f"{wrong} {do} not agree" if wrong else "all counts and hashes agree")
     if findings.wrong:
         print(f"error: {args.run}: {findings.wrong[0]}", file=sys.stderr)
     return 1 if findings.wrong else 0
@@ -62,9 +64,9 @@ def _counts(value: Any) -> str:
 def verify(store: Store) -> Findings:
     """Everything that can be recounted of a run."""
     findings = Findings()
-    manifest = store.read_json("manifest.json")
-    if manifest.get("state") != "done":
-        findings.wrong.append(f"manifest.json: the run is {manifest.get('state')!r}, not 'done'; run the recipe again")
+    manifest = manifest_of(store)
+    if manifest["state"] != "done":
+        findings.wrong.append(f"manifest.json: the run is {manifest['state']!r}, not 'done'; run the recipe again")
         return findings
     readable = _files(store, manifest, findings)
     kept = _ledger(store, manifest, readable, findings)

@@ -23,6 +23,10 @@ from typing import Any, cast
 from curate.engine.setup import setting_up
 from curate.stage import GlobalStage, MapStage, Stage
 
+AT_THE_END = "write what is kept"
+"""Title of the phase without stages behind the last global stage: only then are the documents written without those
+that global stages dropped, and with the columns that they added."""
+
 FORMAT = 1
 """Version of the engine's own files; part of every key."""
 
@@ -51,7 +55,7 @@ class Phase:
         names = [stage.label for stage in self.stages]
         if self.upstream is None:
             names.insert(0, "read")
-        return " → ".join(names) or "apply"
+        return " → ".join(names) or AT_THE_END
 
 
 def group(stages: Sequence[Stage]) -> list[list[Stage]]:

@@ -53,11 +53,14 @@ class Progress:
             self._bar.stop()
             self._bar = None
         if self._reused == self._shards:
-            self._say(f"{self._title}: done before ({self._shards} shards)")
+            self._say(f"{self._title}: done before ({self._counted()})")
         elif self._read:
-            self._say(f"{self._title}: {self._shards} shards, {self._rate()}")
+            self._say(f"{self._title}: {self._counted()}, {self._rate()}")
         else:
             self._say(f"{self._title}: {time.monotonic() - self._start:.1f} s")
+
+    def _counted(self) -> str:
+        return f"{self._shards} shard{'s' if self._shards != 1 else ''}"
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-3)

@@ -47,7 +47,7 @@ def test_the_commands_of_a_run_read_it_at_a_url(tmp_path: Path, capsys: pytest.C
     assert main(["explain", output, "http://a.example/20"]) == 0
     said = capsys.readouterr().out
     assert "documents that are kept, and their tokens at 4.3 bytes each" in said
-    assert "language: passed; en, score" in said
+    assert "language: passed; language=en, language_score=" in said
     fsspec.filesystem("memory").rm("/bucket", recursive=True)
 
 

@@ -37,6 +37,7 @@ def test_the_log_names_versions_phases_and_counts_and_a_run_that_finds_all_done_
     assert [line["event"] for line in told] == ["run", *["phase"] * len(result.manifest["phases"]), "done"]
     assert {"python", "pyarrow", "ray"} <= set(told[0]["versions"])
     assert told[1]["phase"] == "read → extract" and told[1]["read"] == 79
+    assert told[-2]["phase"] == "write what is kept" and told[-2]["kept"] == result.manifest["counts"]["kept"]
     assert 0 <= told[-1]["start_seconds"] <= told[-1]["seconds"]
     assert {name: told[-1][name] for name in ("read", "kept")} == {
         "read": 79,
