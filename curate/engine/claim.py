@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from curate.engine.claim_remote import DEAD_SECONDS, HeldError, RemoteClaim
 from curate.engine.store import Store
 from curate.storage import reaching
 
@@ -20,21 +21,22 @@ class OutputError(ValueError):
 
 class Claim:
     """Holds a run's folder until `close`. On a disk no second process gets it meanwhile, and the system gives it back
-    should this one be killed; object stores have no locks."""
+    should this one be killed; on an object store a file stands for the lock (`curate.engine.claim_remote`)."""
 
     def __init__(self, output: str, name: str) -> None:
         """OutputError if the folder is not for this run."""
         with reaching(f"output: {output}"):
             target = _store(output)
             _check(target, output, name)
-            if not target.local and not target.exists("manifest.json"):
-                target.write_bytes(LOCK, b"")  # a bucket that is not there, or is not ours, is met before the work
-                target.remove(LOCK)
+            self._remote = None if target.local else _claimed(target, output)
         self._path = Path(target.path(LOCK)) if target.local else None
         self._file = _locked(self._path, output) if self._path else None
 
     def close(self) -> None:
         """Gives the folder back."""
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
         if self._file is not None and self._path is not None:
             self._path.unlink(missing_ok=True)
             self._file.close()
@@ -50,7 +52,13 @@ def _store(output: str) -> Store:
 
 def _check(target: Store, output: str, name: str) -> None:
     if target.exists("manifest.json"):
-        before = target.read_json("manifest.json").get("name")
+        try:
+            before = target.read_json("manifest.json")["name"]
+        except (ValueError, TypeError, KeyError):
+            raise OutputError(
+                f"output: {output} holds a manifest.json that is not of a run, and is left alone; name another folder, "
+                "or remove what is there"
+            ) from None
         if before != name:
             raise OutputError(
                 f"output: {output} holds the run of another recipe, {before!r}, and this one's name is {name!r}; give "
@@ -63,6 +71,18 @@ def _check(target: Store, output: str, name: str) -> None:
             f"output: {output} holds {there[0]}/ but no manifest.json, so it is no run's folder and is left alone; "
             "name another folder, or remove what is there"
         )
+
+
+def _claimed(target: Store, output: str) -> RemoteClaim:
+    """A bucket that is not there, or is not ours, is met here, before the work."""
+    try:
+        return RemoteClaim(target, LOCK)
+    except HeldError as error:
+        raise OutputError(
+            f"output: {output} is being written by another run ({error}); wait for it, or give another folder. Of a "
+            f"run that was killed the folder is free after {DEAD_SECONDS / 60:.0f} minutes, or when "
+            f"{target.root}/{LOCK} is removed"
+        ) from None
 
 
 def _locked(path: Path, output: str) -> Any:

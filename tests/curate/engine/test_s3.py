@@ -27,6 +27,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     fsspec.filesystem("s3").clear_instance_cache()
     fsspec.filesystem("s3").mkdir("curate")
     yield "s3://curate"
+    fsspec.filesystem("s3").rm("curate", recursive=True)  # the server's state outlives it
     server.stop()
 
 
