@@ -1,6 +1,6 @@
 """Extraction measured: word-F1, fidelity and cost of our engine beside trafilatura, Resiliparse, readability, jusText.
 
-    python -m benchmarks.extraction --data ../shared/data [--tables engines paired cost fidelity gallery]
+    python -m benchmarks.extraction --data ../shared/data [--tables engines paired parts bodies cost fidelity gallery]
         [--pages 15] [--sets wcxb llm_webkit] [--engines blocks] [--folds FILE] [--cache FOLDER]
 
 All engines see the same pages; `engines` takes a sample of them, the other tables all. Our engine is scored by
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import extraction_fidelity as fidelity
+from benchmarks import extraction_parts as partial_gold
 from benchmarks import extraction_tables as tables
 from benchmarks.extraction_fidelity import code_kept, formulas_kept
 from benchmarks.extraction_tables import TextOf, group_of
@@ -47,7 +48,7 @@ from curate.kernels.trees import Trees
 from curate.stages.extract.blocks import BlockModel, extract_blocks, model_fingerprint
 from curate.stages.extract.engines import Options, resiliparse, trafilatura
 
-TABLES = ("engines", "paired", "cost", "fidelity", "gallery")
+TABLES = ("engines", "paired", "parts", "bodies", "cost", "fidelity", "gallery")
 
 
 def engines(folds: Callable[[], Sequence[BlockModel]]) -> dict[str, TextOf]:
@@ -217,10 +218,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "fidelity" in args.tables:
         print_fidelity(args.data, sources, known["blocks"])
     ours = cache(known["blocks"])
+    file = args.cache / f"trafilatura-{version('trafilatura')}.jsonl" if args.cache else None
+    theirs = tables.cached(known["trafilatura default"], file)
     if "paired" in args.tables:
-        file = args.cache / f"trafilatura-{version('trafilatura')}.jsonl" if args.cache else None
-        theirs = tables.cached(known["trafilatura default"], file)
         print("", *tables.paired(ours, theirs, sources), sep="\n", flush=True)
+    for name, table in (("parts", partial_gold.parts), ("bodies", partial_gold.bodies)):
+        if name in args.tables:
+            print("", *table(ours, theirs, args.data), sep="\n", flush=True)
     if "gallery" in args.tables:
         print("", *tables.gallery(ours, sources), sep="\n", flush=True)
     return 0

@@ -118,15 +118,16 @@ def benchmark_sources(data: Path) -> Iterator[Source]:
         yield Source(name, "wcxb", kinds[name], registrable(url), url, pages[name], str(gold["main_content"]), "en")
 
 
-def crawl_sources(data: Path, sets: Sequence[str] = CRAWL_SETS) -> Iterator[Source]:
-    """Crawl pages whose gold covers the whole text."""
+def crawl_sources(data: Path, sets: Sequence[str] | None = CRAWL_SETS) -> Iterator[Source]:
+    """Crawl pages of sets with gold, by default those whose gold covers the whole text; without sets, all pages that
+    were answered with status 200, and no gold."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     labels = {}
     with gzip.open(data / "crawl" / "labels.jsonl.gz", "rt") as lines:
         for line in lines:
             label = json.loads(line)
-            if label["set"] in sets and label.get("gold_text"):
+            if label["status"] == 200 if sets is None else label["set"] in sets and label.get("gold_text"):
                 labels[label["record_id"]] = label
     for path in sorted((data / "crawl").glob("*.warc.gz")):
         for record in ArchiveIterator(path.open("rb"), record_types=WarcRecordType.response, parse_http=True):
@@ -138,7 +139,7 @@ def crawl_sources(data: Path, sets: Sequence[str] = CRAWL_SETS) -> Iterator[Sour
             language = label["language"] or (label["html_lang"] or "en")[:2].lower()
             yield Source(
                 label["record_id"], label["set"], label["label"] or "", registrable(label["url"]), label["url"], text,
-                label["gold_text"], language,
+                "" if sets is None else label["gold_text"], language,
             )  # fmt: skip
 
 
