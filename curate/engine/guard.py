@@ -8,6 +8,7 @@ is; and since no stage's answer for a record depends on its neighbours, it is th
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import resource
@@ -20,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate import compile_time
 from curate.engine.chain import Chain, ChainResult, dead_letters
 from curate.stage import MapStage
 
@@ -173,6 +175,24 @@ def lift_cpu_limit() -> None:
     """Undoes limit_cpu."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+
+
+class _Pause:
+    """Leaves compiling out of the limit: what becomes of a record may not depend on whether it was the first."""
+
+    def begin(self) -> None:
+        self._soft, _ = resource.getrlimit(resource.RLIMIT_CPU)
+        lift_cpu_limit()
+
+    def end(self, seconds: float) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        if self._soft != hard:
+            soft = self._soft + math.ceil(seconds)
+            resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+_pause = _Pause()
+compile_time.watch(_pause.begin, _pause.end)
 
 
 def _serve(reading: int, writing: int) -> None:

@@ -8,7 +8,6 @@ is not known beforehand, an `allocating_kernel` makes its own arrays, and pays.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -40,20 +39,13 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
 
 
 class _CompileTimer(event.Listener):  # type: ignore[misc]
-    """Counts what compiling takes. A kernel's compiling includes that of those which it calls; numba lets one thread
-    compile at a time."""
-
-    _depth = 0
+    """Tells of what compiling takes. A kernel's compiling includes that of those which it calls."""
 
     def on_start(self, event: Any) -> None:
-        if self._depth == 0:
-            self._began = time.thread_time()
-        self._depth += 1
+        compile_time.begin()
 
     def on_end(self, event: Any) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            compile_time.count(time.thread_time() - self._began)
+        compile_time.end()
 
 
 event.register("numba:compile", _CompileTimer())

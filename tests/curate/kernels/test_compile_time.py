@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 from numba import njit
@@ -39,3 +43,30 @@ def test_a_stage_is_not_charged_for_what_compiling_its_kernels_takes() -> None:
     assert set(result.cpu_seconds) == {"compiling", COMPILE}
     assert result.cpu_seconds[COMPILE] == compile_time.seconds() - before
     assert 0 <= result.cpu_seconds["compiling"] < result.cpu_seconds[COMPILE]
+
+
+LIMITED = """
+import time
+from curate import compile_time
+from curate.engine.guard import limit_cpu
+
+def burn(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+limit_cpu(0)
+compile_time.begin()
+compile_time.begin()
+burn(1.6)
+compile_time.end()
+compile_time.end()
+print("compiled", flush=True)
+burn(20)
+"""
+
+
+def test_a_record_s_limit_leaves_out_what_compiling_takes_and_holds_again_behind_it() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)
+    assert done.stdout == "compiled\n"
+    assert done.returncode == -signal.SIGXCPU
