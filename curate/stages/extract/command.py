@@ -36,16 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extracts the page; 1 if it cannot be read."""
+    """Extracts the page; 2 if there is no such page, 1 if it cannot be read."""
     try:
         payload, charset = _read(args.page)
     except OSError as error:
-        print(f"extract: cannot read {args.page}: {error}", file=sys.stderr)
-        return 1
+        print(f"error: {args.page}: cannot be read: {error.strerror or error}", file=sys.stderr)
+        return 2 if isinstance(error, FileNotFoundError | IsADirectoryError) else 1
     kind = next((name for start, name in NO_PAGES.items() if payload.startswith(start)), None)
     if kind is not None:
         print(
-            f"extract: {args.page} is {kind}, no HTML page; give one page, or a recipe with `input: {{warc: FILE}}` to "
+            f"error: {args.page} is {kind}, no HTML page; give one page, or a recipe with `input: {{warc: FILE}}` to "
             "`python -m curate run` for an archive",
             file=sys.stderr,
         )

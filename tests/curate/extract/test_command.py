@@ -33,8 +33,8 @@ def test_json_has_the_metadata(page: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_page_that_is_not_there_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["extract", "/no/such/page"]) == 1
-    assert "cannot read /no/such/page" in capsys.readouterr().err
+    assert main(["extract", "/no/such/page"]) == 2
+    assert capsys.readouterr().err == "error: /no/such/page: cannot be read: No such file or directory\n"
 
 
 @pytest.mark.parametrize(
