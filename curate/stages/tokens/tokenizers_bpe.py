@@ -5,7 +5,9 @@ plain text."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -46,8 +48,25 @@ def train(texts: Iterable[str], vocabulary: int, split_digits: bool) -> bytes:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    with _every_core():
+        tokenizer.train_from_iterator(texts, trainer)
     return str(tokenizer.to_str(pretty=True)).encode()
+
+
+@contextmanager
+def _every_core() -> Iterator[None]:
+    """Lets `tokenizers` count on every core: workers have a thread each, but none has work while a tokenizer is
+    trained. The merges are the same whatever the number of threads."""
+    name = "TOKENIZERS_PARALLELISM"
+    before = os.environ.get(name)
+    os.environ[name] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 class Encoder:

@@ -7,6 +7,10 @@ import gzip
 import io
 import json
 import logging
+import os
+import random
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.stages.tokens.tokenizers_bpe import SPECIAL_TOKENS, Encoder, TokenizerError, train
+from curate.stages.tokens.tokenizers_bpe import SPECIAL_TOKENS, Encoder, TokenizerError, opened, train
 from curate.stages.tokens.tokenizers_read import PUBLISHED, load
 from curate.stages.tokens.tokenizers_tiktoken import byte_alphabet
 from tests.curate.stages.tokens.test_tokenize import documents, files, tokenized
@@ -262,3 +266,30 @@ def test_a_tokenizer_that_cannot_end_a_document_is_refused(tmp_path: Path) -> No
     (tmp_path / "t.json").write_bytes(changed(added_tokens=[]).replace(b"<|endoftext|>", b"<|start|>"))
     with pytest.raises(TokenizerError, match="none of the special tokens that can end a document here"):
         load(str(tmp_path / "t.json"))
+
+
+ONE_CORE = """
+import sys
+from curate.stages.tokens.tokenizers_bpe import train
+sys.stdout.buffer.write(train(sys.stdin.read().split(chr(10)), 2000, True))
+"""
+
+
+def test_the_merges_are_the_same_on_one_core_and_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = random.Random(5)
+    words = ["".join(source.choices("aeioulnrst", k=source.randrange(2, 9))) for _ in range(3000)]
+    texts = [" ".join(source.choices(words, k=60)) for _ in range(400)]
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    on_all = train(texts, 2000, True)
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "false"
+    on_one = subprocess.run(
+        [sys.executable, "-c", ONE_CORE], input="\n".join(texts).encode(), capture_output=True, check=True,
+        env=os.environ | {"RAYON_NUM_THREADS": "1"},
+    ).stdout  # fmt: skip
+    assert on_one == on_all
+
+
+def test_a_tokenizer_is_opened_once_a_process() -> None:
+    data = train(TEXTS, 700, True)
+    assert opened(data, "tiktoken") is opened(bytes(bytearray(data)), "tiktoken")
+    assert opened(data, "tiktoken") is not opened(data, "tokenizers")
