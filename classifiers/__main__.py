@@ -17,7 +17,8 @@ from curate.nearest import nearest
 
 MODULES = {"blocks": "classifiers.blocks", "language": "classifiers.language"}
 """Models that are no fastText classifiers → their module."""
-SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.yaml"))
+SPECS = sorted(file.stem for file in (Path(__file__).parent / "specs").glob("*.yaml") if file.stem != "domain_sites")
+"""Models of a spec; beside the specs lies the table of sites that `domain` is labelled by."""
 COMMANDS = ("build", "train", "evaluate", "calibrate", "tune", "card")
 
 

@@ -102,8 +102,13 @@ def save(folder: Path, step: int, state: dict[str, Any], keep: int = KEPT) -> Pa
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint. Raises `CheckpointError` where it is damaged."""
+    """Read a checkpoint. Raises `ValueError` where there is none, `CheckpointError` where it is damaged."""
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no model; allowed: the folder of a training run, or a checkpoint in it")
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:
-        raise CheckpointError(f"cannot read {path}: {error}; remove it to go on from the one before it") from error
+    except Exception as error:  # torch's messages are paragraphs, and advise to trust the file
+        raise CheckpointError(
+            f"cannot read {path} ({type(error).__name__}): it is damaged, or no checkpoint; remove a damaged one to go "
+            "on from the one before it"
+        ) from error

@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
         runs = read(args.runs, args.losses)
         target = pairs(args.target, default=1.0)
         result = search(runs, target=target, caps=pairs(args.cap), n_bootstrap=args.bootstrap, seed=args.seed)
-    except (ValueError, KeyError, OSError) as error:
+    except OSError as error:
+        print(f"model mixture: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except (ValueError, KeyError) as error:
         print(f"model mixture: {error}", file=sys.stderr)
         return 2
     text = json.dumps(result, indent=1)

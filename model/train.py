@@ -327,9 +327,7 @@ def load_model(path: str | Path, device: str = "cpu") -> tuple[Transformer, dict
     if path.is_dir():
         found = checkpoint.checkpoints(path / "checkpoints") or checkpoint.checkpoints(path)
         if not found:
-            raise checkpoint.CheckpointError(
-                f"{path}: no checkpoint there (checkpoints/step-*.pt); give a run's folder"
-            )
+            raise ValueError(f"{path}: no checkpoint there (checkpoints/step-*.pt); give a run's folder")
         path = found[-1]
     state = checkpoint.load(path)
     model = Transformer(Shape(**state["identity"]["shape"]))

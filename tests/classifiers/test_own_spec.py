@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from classifiers.__main__ import main
+from classifiers.__main__ import SPECS, main
+from classifiers.toolkit import load_spec
 from curate.cli import main as curate
 from curate.stages.quality.fasttext_model import FastTextModel
 
@@ -123,3 +124,9 @@ def test_a_model_that_is_not_there_is_named_with_the_nearest(capsys: pytest.Capt
         main(["card", "wikipedia_referense"])
     assert left.value.code == 2
     assert "did you mean 'wikipedia_reference'?" in capsys.readouterr().err
+
+
+def test_every_name_that_is_offered_is_a_model_s() -> None:
+    assert {"edu", "domain"} <= set(SPECS)
+    for name in SPECS:
+        assert load_spec(name).summary
