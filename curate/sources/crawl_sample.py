@@ -160,7 +160,10 @@ def mini_web(out: Path, seed: int, pages: int, why: str) -> int:
                "--pages", str(pages)]  # fmt: skip
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     if done.returncode:
-        raise MirrorError(f"the mini-web was not built: {done.stderr.strip().splitlines()[-1:]}")
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("error: ")
+        if done.returncode == 2:
+            raise InputError(f"the mini-web was not built: {said}")
+        raise MirrorError(f"the mini-web was not built: {said}")
     summary = json.loads(done.stdout)
     print(
         f"mini-web (invented pages with known truth), {why}: {summary['pages']:,} pages of {summary['sites']} sites, "

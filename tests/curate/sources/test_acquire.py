@@ -368,6 +368,9 @@ def test_crawl_sample_says_which_and_why(server: MiniServer, tmp_path: Path) -> 
     assert wrong.returncode == 2 and "--megabytes" in wrong.stderr
     offline = command("--offline", "--pages", "250", "--out", str(tmp_path / "e"))
     assert offline.returncode == 0 and offline.stdout.startswith("mini-web") and (tmp_path / "e/truth.parquet").exists()
+    few = command("--offline", "--pages", "100", "--out", str(tmp_path / "f"))
+    assert few.returncode == 2
+    assert few.stderr.startswith("error: the mini-web was not built: pages: got 100, but it takes 200")
     kept = command("--mirror", server.mirror, "--out", str(tmp_path / "e"))
     assert kept.returncode == 0 and kept.stdout.startswith("kept the mini-web")
 
