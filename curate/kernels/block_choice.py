@@ -1,8 +1,8 @@
 """Which blocks of a page make its expected word-F1 largest, when all of its log-odds may be wrong by a common shift.
 
 In go log-odds, weights and units of blocks, out comes which blocks are kept. One pass over the units in the order of
-their probability tries every cut, so the cost is that of sorting them. Of what is kept, `said_before` finds what says
-again what stands above.
+their probability tries every cut, so the cost is that of sorting them. Before, `even_out` draws the log-odds of a
+group's blocks together; of what is kept, `said_before` finds what says again what stands above.
 """
 
 from __future__ import annotations
@@ -11,6 +11,20 @@ import numpy as np
 
 from curate.kernels.block_groups import count_keys
 from curate.kernels.compiled import allocating_kernel
+
+
+@allocating_kernel
+def even_out(odds, group, share):
+    """Log-odds, moved by `share` of the way to the mean of their group; `group` gives a number below len(odds)."""
+    n = len(odds)
+    total, number = np.zeros(n), np.zeros(n)
+    for b in range(n):
+        total[group[b]] += odds[b]
+        number[group[b]] += 1
+    evened = np.empty(n)
+    for b in range(n):
+        evened[b] = (1 - share) * odds[b] + share * total[group[b]] / number[group[b]]
+    return evened
 
 
 @allocating_kernel

@@ -1,7 +1,8 @@
 """Writes the text of chosen blocks: white space collapsed as a browser does, preformatted text and code left alone.
 
 In go a page's bytes, its segments and the blocks wanted, out come one buffer and each block's range of it.
-Entities stay encoded (the caller decodes all at once); each formula is one byte FORMULA, in order.
+Entities stay encoded (the caller decodes all at once); each formula is one byte FORMULA, in order. Inline elements that
+a style sheet sets apart are written apart.
 """
 
 from __future__ import annotations
@@ -9,16 +10,52 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.html import Page
 from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 
-FLOWING, PREFORMATTED, BROKEN_CODE, CODE_LINE = range(4)
+FLOWING, PREFORMATTED, BROKEN_CODE, CODE_LINE, AS_MARKED_UP = range(5)
 """How a block is written: white space collapsed; left as it is; or as code whose lines end at `<br>`, where spaces
-indent and only line ends of the source are white space to collapse; or as a line of code, left as it is too."""
+indent and only line ends of the source are white space to collapse; or as a line of code, left as it is too; or,
+last, as the first, without setting inline elements apart."""
 AMPERSAND = np.frombuffer(b"amp;", np.uint8)
 FORMULA = 1
 """The control byte that stands for a formula; pages' own control bytes are left out."""
+
+
+@kernel
+def _two_letters(text, at, step):
+    """Whether two letters or digits of an alphabet stand at `at`, read onward (step 1) or backward (−1): bytes of
+    ASCII, or pairs for the letters of Latin, Greek and Cyrillic."""
+    for _ in range(2):
+        if at < 0 or at >= len(text):
+            return False
+        byte = text[at]
+        if byte >= 128:
+            lead = byte if step > 0 else text[at - 1] if at > 0 else 0
+            if lead < 0xC3 or lead > 0xD4:
+                return False
+            at += step
+        elif not (97 <= (byte | 32) <= 122 or 48 <= byte <= 57):
+            return False
+        at += step
+    return True
+
+
+@kernel
+def _set_apart(page, out, at, low, high):
+    """Whether the text at page[high] follows what is written, out[: at], only as one inline element follows another:
+    words touch, and in page[low:high] an element ends before one begins."""
+    if high - low < 6 or not _two_letters(out, at - 1, -1) or not _two_letters(page, high, 1):
+        return False
+    ended = False
+    for i in range(low, high - 1):
+        if page[i] == 60:
+            if page[i + 1] == 47:
+                ended = True
+            elif ended and 97 <= (page[i + 1] | 32) <= 122:
+                return True
+    return False
 
 
 @allocating_kernel
@@ -35,9 +72,12 @@ def _emit(page, kind, start, end, first_segment, blocks, manner):
     for index in range(len(blocks)):
         b, code = blocks[index], manner[index] == BROKEN_CODE
         pre = manner[index] == PREFORMATTED or manner[index] == CODE_LINE
+        flowing = manner[index] == FLOWING
         begin, space, indent = at, False, 0
         for s in range(first_segment[b], first_segment[b + 1]):
             if kind[s] == TEXT or kind[s] == LITERAL:
+                if not space and flowing and s > first_segment[b] and kind[s - 1] == TEXT:
+                    space = _set_apart(page, out, at, end[s - 1], start[s])
                 for i in range(start[s], end[s]):
                     byte = page[i]
                     if pre:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.block_choice import choose_units, said_before
+from curate.kernels.block_choice import choose_units, even_out, said_before
 from curate.kernels.block_features import features
-from curate.kernels.block_net import Net, net_odds
+from curate.kernels.block_net import Net, groups, net_odds
 from curate.kernels.element_roles import R_PREFORMATTED
 from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_CJK, C_CODE, C_WORDS
@@ -35,6 +35,9 @@ MODELS = Path(__file__).parents[3] / "classifiers" / "models"
 TREES_FILE, NET_FILE = "blocks.txt", "blocks.npz"
 NET_SHARE = 0.25
 """What the network's log-odds count; the trees' count the rest."""
+PATH_SHARE = 0.4
+"""How far a block's log-odds are drawn to the mean of all blocks of its path (tags and classes of all elements above):
+what one template wrote is content or is not."""
 RULED_OUT, BY_TREES = -8.0, -5.0
 """Of a block that the network gives less than the first the trees are not asked: their part is then the second, which
 is the median of what they give to such blocks (a third of all)."""
@@ -59,7 +62,8 @@ class BlockModel(NamedTuple):
         by_net = net_odds(self.net, page, rows)
         asked = by_net >= RULED_OUT
         by_trees = np.where(asked, score(self.trees, rows, np.flatnonzero(asked)), BY_TREES)
-        return (1 - NET_SHARE) * by_trees + NET_SHARE * by_net
+        by_both = (1 - NET_SHARE) * by_trees + NET_SHARE * by_net
+        return even_out(by_both, groups(page)[0], PATH_SHARE)  # type: ignore[no-any-return]
 
 
 @cache

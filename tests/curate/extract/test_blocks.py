@@ -10,7 +10,7 @@ import pytest
 from curate.kernels.block_choice import said_before
 from curate.kernels.block_feature_names import HINTS
 from curate.kernels.block_features import features
-from curate.kernels.block_net import net_odds
+from curate.kernels.block_net import groups, net_odds
 from curate.kernels.html import scan
 from curate.kernels.html_measure import C_COMMAS, C_ENDS, C_STOPS, C_WORDS
 from curate.kernels.html_text import emit
@@ -20,6 +20,7 @@ from curate.stages.extract.blocks import (
     BY_TREES,
     MODELS,
     NET_SHARE,
+    PATH_SHARE,
     RULED_OUT,
     SHARPNESS,
     SHIFTS,
@@ -79,6 +80,20 @@ def test_omitted_end_tags_separate_blocks_as_in_a_browser() -> None:
 def test_inline_elements_join_and_comments_scripts_and_styles_vanish() -> None:
     html = "<p>a <b>bo</b>ld <!-- no > --><script>if (a<b) '</p>'</script><style>p{}</style>word < 3 &amp; more</p>"
     assert block_texts(html) == ["a bold word < 3 &amp; more"]
+
+
+def test_inline_elements_side_by_side_are_set_apart_unless_they_part_a_word() -> None:
+    def line(html: str) -> str:
+        return block_texts(f"<div>{html}</div>")[0]
+
+    assert line("<span>Publisher</span><span class=v>Mifflin</span>") == "Publisher Mifflin"
+    assert line("<a href=x>Größe</a><!-- --><b><i>Ärmel</i></b>") == "Größe Ärmel"
+    assert line("<b>T</b><span>he mill</span>") == "The mill"  # an initial
+    assert line("Harvest<b>er</b>s") == "Harvesters"
+    assert line("<span>extra</span>ordinary") == "extraordinary"
+    assert line("<b>$19</b><i>.99</i>") == "$19.99"
+    assert line("<i>日本</i><b>東京</b>") == "日本東京"
+    assert all_text("<pre><i>int</i><b>eger</b></pre>") == "integer"
 
 
 def test_two_line_breaks_part_paragraphs_and_one_does_not() -> None:
@@ -251,8 +266,11 @@ def test_only_blocks_that_the_network_does_not_rule_out_are_put_to_the_trees() -
     by_net, by_trees = net_odds(model.net, page, rows), score(model.trees, rows)
     out = by_net < RULED_OUT
     assert out.any() and not out.all()
-    expected = (1 - NET_SHARE) * np.where(out, BY_TREES, by_trees) + NET_SHARE * by_net
-    assert np.array_equal(model.odds(page, rows), expected)
+    by_both = (1 - NET_SHARE) * np.where(out, BY_TREES, by_trees) + NET_SHARE * by_net
+    path = groups(page)[0]
+    mean = np.bincount(path, by_both, len(path)) / np.maximum(np.bincount(path, minlength=len(path)), 1)
+    assert np.allclose(model.odds(page, rows), (1 - PATH_SHARE) * by_both + PATH_SHARE * mean[path], rtol=0, atol=1e-9)
+    assert np.array_equal(path[-41:-1], np.full(40, path[-41])), "the links of the menu are of one path"
 
 
 def test_the_choice_is_that_of_its_formula() -> None:
