@@ -79,6 +79,9 @@ class Victim:
             _, errors = process.communicate()
             if process.returncode == 0:
                 return attempt
+            if target == "ray":
+                said = errors.decode()
+                assert "Ray has died on this machine" in said or "Ray does not start" in said, said[-2000:]
             if target == "worker":
                 raise AssertionError(f"a killed worker ended the run: {errors.decode()[-2000:]}")
         raise AssertionError(f"not done after {attempts} attempts: {errors.decode()[-2000:]}")

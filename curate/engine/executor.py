@@ -133,7 +133,6 @@ class RayExecutor:
             exceptions.WorkerCrashedError,
             exceptions.OutOfMemoryError,
             exceptions.NodeDiedError,
-            exceptions.LocalRayletDiedError,
             exceptions.RaySystemError,
         )
         options = {"num_cpus": resources.cpu, "max_retries": 0, "memory": resources.memory_mb << 20}
@@ -153,6 +152,11 @@ class RayExecutor:
                     yield ray.get(reference)
                 except exceptions.RayTaskError as error:
                     raise error.cause if isinstance(error.cause, Exception) else error from None
+                except exceptions.LocalRayletDiedError as error:
+                    raise WorkerLostError(
+                        f"Ray has died on this machine, at {task.record} (most often it was killed, or memory ran "
+                        "out); what was committed stays, and the same command goes on from there"
+                    ) from error
                 except lost_worker as error:
                     if self.on_lost is not None:
                         self.on_lost(task.record, attempt, type(error).__name__)

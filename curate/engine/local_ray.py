@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ END_SECONDS = 10.0
 """How long Ray's processes may take to end before they are killed."""
 
 LINES_TOLD = 5
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception)\b")
 
 
 class ClusterError(ConnectionError):
@@ -51,10 +53,10 @@ class LocalRay:
             line = self._process.stdout.readline()
             if not line:
                 self._errors.seek(0)
-                said = self._errors.read().decode(errors="replace").strip().splitlines()[-LINES_TOLD:]
+                said = _error_in(self._errors.read().decode(errors="replace"))
                 raise ClusterError(
                     "Ray does not start on this machine (`python -m curate doctor` tries it by itself; --inline does "
-                    f"without): {' / '.join(said)}"
+                    f"without): {said}"
                 )
             self._address = line.decode().strip()
         return self._address
@@ -73,6 +75,13 @@ class LocalRay:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _error_in(text: str) -> str:
+    """What a traceback ends with: the error and what it says."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    begin = max((i for i, line in enumerate(lines) if _ERROR.match(line)), default=0)
+    return " ".join(line.strip() for line in lines[begin:][:LINES_TOLD])
 
 
 def quiet() -> None:

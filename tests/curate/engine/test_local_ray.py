@@ -86,7 +86,7 @@ def test_a_ray_that_does_not_start_says_what_it_said(tmp_path: Path, monkeypatch
     broken.write_text("raise ImportError('this Ray is broken')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     local = LocalRay(1)
-    with pytest.raises(ClusterError, match=r"Ray does not start on this machine .*this Ray is broken"):
+    with pytest.raises(ClusterError, match=r"Ray does not start on this machine .*: ImportError: this Ray is broken$"):
         local.address()
     local.end()
 
