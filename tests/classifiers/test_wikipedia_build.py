@@ -179,7 +179,7 @@ def test_a_build_whose_pages_the_crawl_lacks_says_so(
 ) -> None:
     dump = new_dump(tmp_path / "links.sql.gz", ["https://nowhere.example.org/a"])
     command = ["build", "wikipedia_reference", "--links", str(dump), "--mirror", server.mirror]
-    assert main([*command, "--cache", str(tmp_path)]) == 1
+    assert main([*command, "--cache", str(tmp_path)]) == 2
     assert "none of 1 cited pages is in the index" in capsys.readouterr().err
 
 
