@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -73,7 +72,7 @@ def _started(args: argparse.Namespace) -> LocalRay | None:
     """Ray, to be up when the recipe has been read; None where there may be nothing to do, so that it can wait."""
     if args.output and Path(args.output, "manifest.json").exists():
         return None
-    return LocalRay(args.workers or os.cpu_count() or 1)
+    return LocalRay(args.workers)
 
 
 def _carried_out(args: argparse.Namespace, local: LocalRay | None) -> int:

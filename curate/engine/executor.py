@@ -7,7 +7,6 @@ then guards itself against its own records. Ray's own retries are off, since the
 
 from __future__ import annotations
 
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -94,19 +93,17 @@ class RayExecutor:
     def __init__(self, workers: int | None = None, address: str | None = None, local: LocalRay | None = None) -> None:
         """`address`: a cluster (`auto`, `ray://…`); None is Ray on this machine with `workers` CPUs: `local`, if it
         has been started already."""
-        quiet()
-        self.workers = workers or os.cpu_count() or 1
-        self._local = None if address is not None else local or LocalRay(self.workers)
-        if address is not None:
-            self._join(address)
-            if workers is None:
-                import ray
-
-                self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._local: LocalRay | None = None
+        if address is None:
+            self._local = local or LocalRay(workers)
+            self.workers = self._local.workers
+            self._connect(self._local)
         else:
-            self._connect()
+            self._join(address)
+            self.workers = workers or _cpus()
 
     def _join(self, address: str) -> None:
+        quiet()
         try:
             _knock(address)
             _init(address)
@@ -117,11 +114,10 @@ class RayExecutor:
                 "RAY_AUTH_MODE=token and the token (RAY_AUTH_TOKEN or ~/.ray/auth_token)"
             ) from error
 
-    def _connect(self) -> None:
-        assert self._local is not None
+    def _connect(self, local: LocalRay) -> None:
         import ray  # noqa: F401 - while Ray starts, not after
 
-        address = self._local.address()
+        address = local.address()
         let_in(create=False)
         _init(address)
 
@@ -182,6 +178,13 @@ def _init(address: str) -> None:
     import ray
 
     ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=True)
+
+
+def _cpus() -> int:
+    """Of the cluster that was joined."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _knock(address: str) -> None:

@@ -32,13 +32,15 @@ class ClusterError(ConnectionError):
 class LocalRay:
     """Starts at once; `address` waits until it answers."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int | None = None) -> None:
+        """`workers`: its CPUs; None takes all of this machine."""
         quiet()
+        self.workers = workers or os.cpu_count() or 1
         # A worker must find the same packages as this process, also those found by the current directory.
         path = os.pathsep.join(dict.fromkeys(p or str(os.getcwd()) for p in sys.path))  # noqa: PTH109
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "curate.engine.ray_head", str(workers), str(OBJECT_STORE_BYTES)],
+            [sys.executable, "-m", "curate.engine.ray_head", str(self.workers)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             env=os.environ | {"PYTHONPATH": path},
             start_new_session=True,

@@ -1,4 +1,4 @@
-"""`python -m curate.engine.ray_head WORKERS BYTES`: a Ray of this machine alone, until standard input ends.
+"""`python -m curate.engine.ray_head WORKERS`: a Ray of this machine alone, until standard input ends.
 
 It says the address on its first line. A Ray for one machine and one program needs neither an API server (no dashboard
 is asked for), nor what scales a cluster, nor what sends workers' logs to the program: without these three it starts
@@ -12,31 +12,31 @@ import signal
 import sys
 from collections.abc import Callable
 
-from curate.engine.local_ray import let_in
+from curate.engine.local_ray import OBJECT_STORE_BYTES, let_in
 
 
-def start(workers: int, object_store_bytes: int) -> tuple[str, Callable[[], None]]:
+def start(workers: int) -> tuple[str, Callable[[], None]]:
     """(address, what ends it)."""
     try:
-        return _lean(workers, object_store_bytes)
+        return _lean(workers)
     except (ImportError, AttributeError, TypeError) as error:
         print(f"this Ray is started with all its processes: {error!r}", file=sys.stderr)
     import ray
 
     context = ray.init(
-        num_cpus=workers, include_dashboard=False, object_store_memory=object_store_bytes, log_to_driver=False
+        num_cpus=workers, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, log_to_driver=False
     )
     return str(context.address_info["gcs_address"]), ray.shutdown
 
 
-def _lean(workers: int, object_store_bytes: int) -> tuple[str, Callable[[], None]]:
+def _lean(workers: int) -> tuple[str, Callable[[], None]]:
     from ray._private import services
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
     let_in(create=True)
     parameters = RayParams(
-        num_cpus=workers, object_store_memory=object_store_bytes, include_dashboard=False,
+        num_cpus=workers, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False,
         no_monitor=True, include_log_monitor=False,
     )  # fmt: skip
     if not callable(services.start_api_server):  # an AttributeError where there is none to leave out
@@ -49,7 +49,7 @@ def _lean(workers: int, object_store_bytes: int) -> tuple[str, Callable[[], None
 def main() -> int:
     # Ctrl-C at a terminal is for the program, which ends this process when it has ended its tasks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    address, end = start(int(sys.argv[1]), int(sys.argv[2]))
+    address, end = start(int(sys.argv[1]))
     print(address, flush=True)
     sys.stdin.read()
     end()

@@ -62,7 +62,10 @@ def _groups(tag, parent, signature, block_node):
     return count_keys(keys[0])[0], count_keys(keys[1])[0]
 
 
-def groups(page: Page) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+Groups = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def groups(page: Page) -> Groups:
     """For each block the first block of its path, and the first of its parent."""
     return _groups(page.tag, page.parent, page.signature, page.node)  # type: ignore[no-any-return]
 
@@ -162,11 +165,14 @@ def _odds(
     return out
 
 
-def net_odds(net: Net, page: Page, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Log-odds of each block [blocks], from a page and its features [blocks, F]."""
+def net_odds(
+    net: Net, page: Page, rows: npt.NDArray[np.float32], found: Groups | None = None
+) -> npt.NDArray[np.float64]:
+    """Log-odds of each block [blocks], from a page and its features [blocks, F]; `found` are its `groups`, where they
+    are known."""
     if not len(rows):
         return np.zeros(0)
-    path, above = groups(page)
+    path, above = found or groups(page)
     return _odds(  # type: ignore[no-any-return]
         rows, page.tag[page.node], path, above, weights(page), np.array(STEPS), *net
     )

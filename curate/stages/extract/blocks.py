@@ -59,11 +59,12 @@ class BlockModel(NamedTuple):
 
     def odds(self, page: Page, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Log-odds that each block is content, from the page and its features [blocks, FEATURES]."""
-        by_net = net_odds(self.net, page, rows)
+        found = groups(page)
+        by_net = net_odds(self.net, page, rows, found)
         asked = by_net >= RULED_OUT
         by_trees = np.where(asked, score(self.trees, rows, np.flatnonzero(asked)), BY_TREES)
         by_both = (1 - NET_SHARE) * by_trees + NET_SHARE * by_net
-        return even_out(by_both, groups(page)[0], PATH_SHARE)  # type: ignore[no-any-return]
+        return even_out(by_both, found[0], PATH_SHARE)  # type: ignore[no-any-return]
 
 
 @cache

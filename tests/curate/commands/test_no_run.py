@@ -62,13 +62,17 @@ NO_RUNS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.fixture
+def place(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of one's own, to spoil."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(run, tmp_path / "place"))
+
+
 @pytest.mark.parametrize("kind", NO_RUNS)
 def test_what_is_no_run_is_named_and_not_read(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, monkeypatch: pytest.MonkeyPatch
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / "place"
-    shutil.copytree(run, place)
     spoil, said = NO_RUNS[kind]
     spoil(place)
     for command, (status, told) in answers(capsys, place).items():
@@ -78,12 +82,7 @@ def test_what_is_no_run_is_named_and_not_read(
 
 
 @pytest.mark.parametrize("state", ["before its manifest", "publishing"])
-def test_half_a_run_is_said_to_be_half(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / "place"
-    shutil.copytree(run, place)
+def test_half_a_run_is_said_to_be_half(place: Path, capsys: pytest.CaptureFixture[str], state: str) -> None:
     if state == "publishing":
         change(place / "manifest.json", '"state": "done"', '"state": "publishing"')
     else:
@@ -96,11 +95,8 @@ def test_half_a_run_is_said_to_be_half(
 
 
 def test_a_run_whose_recipe_cannot_be_read_here_is_said_to_be_of_another_version(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / "place"
-    shutil.copytree(run, place)
     change(place / "recipe.yaml", "min_words:", "fewest_words:")
     for command, (status, told) in answers(capsys, place, "what-if", "calibrate").items():
         assert status == 2, (command, told)
