@@ -95,7 +95,7 @@ def test_half_a_run_is_said_to_be_half(place: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_run_whose_recipe_cannot_be_read_here_is_said_to_be_of_another_version(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(place / "recipe.yaml", "min_words:", "fewest_words:")
     for command, (status, told) in answers(capsys, place, "what-if", "calibrate").items():
