@@ -1,7 +1,7 @@
 """Extraction measured: word-F1, fidelity and cost of our engine beside trafilatura, Resiliparse, readability, jusText.
 
-    python -m benchmarks.extraction --data ../shared/data [--tables engines paired parts bodies cost fidelity gallery]
-        [--pages 15] [--sets wcxb llm_webkit] [--engines blocks] [--folds FILE] [--cache FOLDER]
+    python -m benchmarks.extraction --data ../shared/data [--tables engines paired parts bodies scripts cost fidelity
+        gallery] [--pages 15] [--sets wcxb llm_webkit] [--engines blocks] [--folds FILE] [--cache FOLDER]
 
 All engines see the same pages; `engines` takes a sample of them, the other tables all. Our engine is scored by
 cross-validation: each page by a model that has seen no page of its registrable domain (the five models are trained
@@ -29,6 +29,7 @@ import numpy as np
 
 from benchmarks import extraction_fidelity as fidelity
 from benchmarks import extraction_parts as partial_gold
+from benchmarks import extraction_scripts
 from benchmarks import extraction_tables as tables
 from benchmarks.extraction_fidelity import code_kept, formulas_kept
 from benchmarks.extraction_tables import TextOf, group_of
@@ -48,7 +49,7 @@ from curate.kernels.trees import Trees
 from curate.stages.extract.blocks import BlockModel, extract_blocks, model_fingerprint
 from curate.stages.extract.engines import Options, resiliparse, trafilatura
 
-TABLES = ("engines", "paired", "parts", "bodies", "cost", "fidelity", "gallery")
+TABLES = ("engines", "paired", "parts", "bodies", "scripts", "cost", "fidelity", "gallery")
 
 
 def engines(folds: Callable[[], Sequence[BlockModel]]) -> dict[str, TextOf]:
@@ -225,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, table in (("parts", partial_gold.parts), ("bodies", partial_gold.bodies)):
         if name in args.tables:
             print("", *table(ours, theirs, args.data), sep="\n", flush=True)
+    if "scripts" in args.tables:
+        print("", *extraction_scripts.scripts(ours, theirs, sources), sep="\n", flush=True)
     if "gallery" in args.tables:
         print("", *tables.gallery(ours, sources), sep="\n", flush=True)
     return 0

@@ -24,10 +24,11 @@ from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_CJK, C_CODE, C_WORDS
 from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 from curate.kernels.trees import Trees, parse_lightgbm, score
-from curate.stages.extract.engines import Extracted, Options
+from curate.stages.extract.engines import DATA, JSON_LD, MARKUP, Extracted, Options
 from curate.stages.extract.hints import read_hints
 from curate.stages.extract.metadata import read_head, read_metadata
-from curate.stages.extract.structure import escaped_markup, write_text
+from curate.stages.extract.page_data import body_in_data
+from curate.stages.extract.structure import Written, escaped_markup, write_text
 from curate.stages.extract.units import Structure, structure_of
 
 MODELS = Path(__file__).parents[3] / "classifiers" / "models"
@@ -45,6 +46,8 @@ NEVER = -40.0
 """Log-odds of what is not to be chosen."""
 MIN_DESCRIPTION = 80
 """Characters; a shorter JSON-LD description adds nothing to a page."""
+MAX_SHOWN = 300
+"""Characters; a page with more of text is taken for what it shows, and the data of its scripts is not looked into."""
 MAX_LOOKED_UP = 100
 """Words of a description that are looked up one by one in the text; for more, the text's words are listed."""
 _WORD = re.compile(r"\w+")
@@ -90,10 +93,17 @@ def extract_blocks(html: str, options: Options, model: BlockModel | None = None)
     odds[escaped_markup(source, page)] = NEVER
     structure = structure_of(page)
     keep = choose_blocks(odds, page, structure)
-    text, code = write_text(source, page, structure, np.flatnonzero(keep), options.format == "markdown")
+    markdown = options.format == "markdown"
+    text, code = write_text(source, page, structure, np.flatnonzero(keep), markdown)
+    origins = [MARKUP] if text else []
     if said.structured and len(said.structured) >= MIN_DESCRIPTION:
-        text = _with_description(text, said.structured)
-    return Extracted(text, said, int(keep.sum()), code)
+        shown, text = text, _with_description(text, said.structured)
+        origins += [JSON_LD] if text != shown else []
+    if len(text) < MAX_SHOWN and (body := body_in_data(source, said)):
+        more, more_code = _whole_text(body, markdown)
+        text, code = f"{text}\n{more}".lstrip("\n"), [*code, *more_code]
+        origins.append(DATA)
+    return Extracted(text, said, int(keep.sum()), code, origins)
 
 
 MIN_WORDS = 0.2
@@ -144,6 +154,13 @@ def choose_blocks(odds: npt.NDArray[np.float64], page: Page, structure: Structur
         loose = (structure.tables[again] == 0) & (structure.listings[again] == 0)
         keep[again[bare & loose & ~code]] = False
     return keep
+
+
+def _whole_text(html: str, markdown: bool) -> Written:
+    """The text of all blocks of a piece of HTML."""
+    source = html.encode("utf-8", "replace")
+    page = scan(source)
+    return write_text(source, page, structure_of(page), np.arange(len(page.node)), markdown)
 
 
 def _with_description(text: str, description: str) -> str:

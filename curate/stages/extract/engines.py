@@ -24,6 +24,10 @@ class Options:
     tables: bool = True
 
 
+DATA, JSON_LD, MARKUP = "data", "json_ld", "markup"
+"""DATA is what a page's scripts are to draw."""
+
+
 @dataclass(frozen=True)
 class Extracted:
     """A page's main text and what the page says about itself."""
@@ -34,6 +38,8 @@ class Extracted:
     """How many blocks of text the engine chose, or the lines of its text."""
     code: Sequence[str] | None = None
     """The pieces of code in the text; None if the engine does not tell them."""
+    origins: Sequence[str] | None = None
+    """Where in the page the text stands: any of MARKUP, JSON_LD and DATA; None if the engine does not tell."""
 
 
 Engine = Callable[[str, str | None, Options], Extracted]
