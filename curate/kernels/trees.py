@@ -1,20 +1,51 @@
-"""Sums the trees of a gradient-boosted model over rows of float32 features.
+"""Sums the trees of a gradient-boosted model over rows of float32 features, without a branch for each node.
 
-The trees are flat arrays, so the whole of them stays in the cache while rows pass. Thresholds are rounded down to
-float32, which changes no comparison with a float32 value: the answer is that of the model's own library.
+No tree is walked, since every second step of a walk is guessed wrong by the processor. Instead every node says which
+leaves a value above its threshold rules out, a bit each, and of those that no node rules out the leftmost is the row's
+(QuickScorer: Lucchese et al., SIGIR 2015). All nodes are asked, for many rows at once, several in one vector
+instruction (V-QuickScorer: Lucchese et al., SIGIR 2016). Thresholds are rounded down to float32, which changes no
+comparison with a float32 value, and leaves are summed in the order of the trees: the answer is that of the model's own
+library.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
+
+MOST_LEAVES = 64
+"""Of a tree: a bit each."""
+LANES, STEP = 64, 32
+"""Rows that are asked together: their features (60 KB) stay in the second-level cache. Of the last rows, so many as
+fill whole vectors."""
+_DE_BRUIJN = 0x03F79D71B4CB0A89
+_PLACE = np.zeros(64, np.uint8)
+"""Of a lone bit its place, by the upper six bits of its product with a de Bruijn sequence (Leiserson, Prokop and
+Randall 1998)."""
+for _place in range(64):
+    _PLACE[(_DE_BRUIJN << _place & 0xFFFFFFFFFFFFFFFF) >> 58] = _place
 
 
-class Trees(NamedTuple):
+class BitTrees(NamedTuple):
+    """Trees as bits, one a leaf, the leftmost the lowest."""
+
+    first: npt.NDArray[np.uint32]
+    """Per tree, and one more: its nodes are first[t] … first[t + 1] − 1."""
+    feature: npt.NDArray[np.uint32]
+    threshold: npt.NDArray[np.float32]
+    not_left: npt.NDArray[Any]
+    """Per node: all leaves but those to its left, which are left over for a value above the threshold. Of uint32, or of
+    uint64 if a tree has more than 32 leaves."""
+    value: npt.NDArray[np.float64]
+    """[trees, leaves], from left to right."""
+
+
+class _Nodes(NamedTuple):
     """Nodes of all trees. A child below zero is the leaf −1 − child."""
 
     roots: npt.NDArray[np.int32]
@@ -27,19 +58,73 @@ class Trees(NamedTuple):
     value: npt.NDArray[np.float64]
 
 
+class Trees(_Nodes):
+    """The trees as their library writes them."""
+
+    @cached_property
+    def bits(self) -> BitTrees:
+        """The same trees in the form in which they are summed. Raises ValueError on a tree of too many leaves."""
+        ends = np.append(self.leaf_starts[1:], len(self.value))
+        most = int((ends - self.leaf_starts).max(initial=1))
+        if most > MOST_LEAVES:
+            raise ValueError(f"a tree has {most} leaves, of at most {MOST_LEAVES}: train with a lower num_leaves")
+        word = np.uint32 if most <= 32 else np.uint64
+        not_left, value = np.zeros(len(self.feature), word), np.zeros((len(self.roots), most))
+        for tree, (root, leaf_start) in enumerate(zip(self.roots.tolist(), self.leaf_starts.tolist(), strict=True)):
+            found: list[int] = []
+            _visit(self, root, 0 if root >= 0 else -1, found, not_left)
+            value[tree, : len(found)] = self.value[leaf_start + np.array(found)]
+        nodes = np.where(self.roots >= 0, ends - self.leaf_starts - 1, 0)
+        first = np.append(0, np.cumsum(nodes)).astype(np.uint32)
+        return BitTrees(first, self.feature.astype(np.uint32), self.threshold, not_left, value)
+
+
+def _visit(trees: Trees, root: int, node: int, found: list[int], not_left: npt.NDArray[Any]) -> None:
+    """Adds the leaves below a node to `found`, from left to right, and fills `not_left` of the nodes."""
+    if node < 0:
+        found.append(-1 - node)
+        return
+    begun = len(found)
+    _visit(trees, root, int(trees.left[root + node]), found, not_left)
+    not_left[root + node] = int(np.iinfo(not_left.dtype).max) & ~((1 << len(found)) - (1 << begun))
+    _visit(trees, root, int(trees.right[root + node]), found, not_left)
+
+
+@kernel
+def _sum_lanes(lanes, width, left, total, first, feature, threshold, not_left, value):
+    """Sets `total` to the sums over all trees for the first `width` rows of lanes[feature, row]; `left` is room for the
+    leaves that are left of a tree."""
+    for row in range(width):
+        total[row] = 0
+    for tree in range(len(first) - 1):
+        for row in range(width):
+            left[row] = ~left[row] | left[row]  # all bits of either type
+        for node in range(first[tree], first[tree + 1]):
+            values, limit, others = lanes[feature[node]], threshold[node], not_left[node]
+            for row in range(width):
+                left[row] = left[row] if values[row] <= limit else left[row] & others
+        leaves = value[tree]
+        for row in range(width):
+            bits = np.uint64(left[row])
+            lowest = bits & (~bits + np.uint64(1))
+            total[row] += leaves[_PLACE[(lowest * np.uint64(_DE_BRUIJN)) >> np.uint64(58)]]
+
+
 @allocating_kernel
-def _score(rows, asked, roots, leaf_starts, feature, threshold, left, right, value):
+def _score(rows, asked, first, feature, threshold, not_left, value):
     out = np.zeros(len(rows))
-    for r in asked:
-        row, total = rows[r], 0.0
-        for t in range(len(roots)):
-            root = roots[t]
-            node = 0 if root >= 0 else -1
-            while node >= 0:
-                at = root + node
-                node = left[at] if row[feature[at]] <= threshold[at] else right[at]
-            total += value[leaf_starts[t] - 1 - node]
-        out[r] = total
+    lanes = np.zeros((rows.shape[1], LANES), np.float32)
+    left, total = np.zeros(LANES, not_left.dtype), np.zeros(LANES)
+    for begin in range(0, len(asked), LANES):
+        number = min(LANES, len(asked) - begin)
+        for row in range(number):
+            of_row = rows[asked[begin + row]]
+            for j in range(len(of_row)):
+                lanes[j, row] = of_row[j]
+        width = (number + STEP - 1) // STEP * STEP
+        _sum_lanes(lanes, width, left, total, first, feature, threshold, not_left, value)
+        for row in range(number):
+            out[asked[begin + row]] = total[row]
     return out
 
 
@@ -47,7 +132,7 @@ def score(
     trees: Trees, rows: npt.NDArray[np.float32], asked: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.float64]:
     """The sum of the trees' leaves for each row [n, features], before any link function; 0 for rows not `asked`."""
-    return _score(rows, np.arange(len(rows)) if asked is None else asked, *trees)  # type: ignore[no-any-return]
+    return _score(rows, np.arange(len(rows)) if asked is None else asked, *trees.bits)  # type: ignore[no-any-return]
 
 
 def parse_lightgbm(text: str) -> Trees:
