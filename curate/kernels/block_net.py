@@ -76,42 +76,100 @@ def weights(page: Page) -> npt.NDArray[np.float32]:
 
 
 @kernel
-def _add(total, values, matrix, start, places, found):
-    """total += values @ matrix[start : start + len(values)], by what is not 0 in `values`, four at a time.
+def _enter(row, center, rest, values):
+    """The features as they enter the network; np.divide, since a test for a zero before `/` would stop vectorizing."""
+    for j in range(len(values)):
+        values[j] = np.divide(row[j], np.abs(row[j]) + center[j]) - rest[j]
 
-    `places` and `found` are room for len(values) + 4 numbers.
-    """
+
+@kernel
+def _pack(values, places, found):
+    """Writes what is not 0 in `values` and where it stands, and zeros up to a multiple of eight; how many there are."""
     number = 0
     for k in range(len(values)):
-        places[number], found[number] = start + k, values[k]
+        places[number], found[number] = k, values[k]
         number += np.int64(values[k] != 0)
-    for k in range(number, number + 4):
-        places[k], found[k] = start, 0
-    for k in range(0, number, 4):
+    for k in range(number, number + 8):
+        places[k], found[k] = 0, 0
+    return number
+
+
+@kernel
+def _add_packed(total, matrix, places, found, number):
+    """total += values @ matrix, by what `_pack` has left of the values, in sums of four."""
+    for k in range(0, number, 8):
         value, value1, value2, value3 = found[k], found[k + 1], found[k + 2], found[k + 3]
-        row, row1, row2, row3 = (
+        value4, value5, value6, value7 = found[k + 4], found[k + 5], found[k + 6], found[k + 7]
+        row, row1, row2, row3, row4, row5, row6, row7 = (
             matrix[places[k]], matrix[places[k + 1]], matrix[places[k + 2]], matrix[places[k + 3]],
+            matrix[places[k + 4]], matrix[places[k + 5]], matrix[places[k + 6]], matrix[places[k + 7]],
         )  # fmt: skip
         for i in range(len(total)):
-            total[i] += (value * row[i] + value1 * row1[i]) + (value2 * row2[i] + value3 * row3[i])
+            four = total[i] + ((value * row[i] + value1 * row1[i]) + (value2 * row2[i] + value3 * row3[i]))
+            total[i] = four + ((value4 * row4[i] + value5 * row5[i]) + (value6 * row6[i] + value7 * row7[i]))
 
 
-@allocating_kernel
-def _mean_part(hidden, weight, group, matrix, start, places, found):
-    """Per group of blocks: the mean of their hidden values times a part of the layer's matrix."""
-    width, most = hidden.shape[1], group.max() + 1
-    mean, out = np.zeros((most, width), np.float32), np.zeros((most, width), np.float32)
-    total = np.zeros(most, np.float32)
-    for b in range(len(hidden)):
-        total[group[b]] += weight[b]
-        for i in range(width):
-            mean[group[b], i] += weight[b] * hidden[b, i]
-    for b in range(most):
+@kernel
+def _enter_all(rows, block_tag, center, rest, first, tags, bias, hidden, values, places, found):
+    """Sets `hidden` to what the first layer makes of each block; its last row is for the part that all have."""
+    own = rows.shape[1] - PAGE_FEATURES
+    of_block = values[:own]
+    _enter(rows[0], center, rest, values)
+    number = _pack(values[own:], places, found)
+    base = hidden[len(rows)]
+    for i in range(len(base)):
+        base[i] = bias[i]
+    _add_packed(base, first[own:], places, found, number)
+    for b in range(len(rows)):
+        _enter(rows[b], center, rest, of_block)
+        block, of_tag = hidden[b], tags[block_tag[b]]
+        for i in range(len(block)):
+            block[i] = base[i] + of_tag[i]
+        _add_packed(block, first, places, found, _pack(of_block, places, found))
+        for i in range(len(block)):
+            block[i] = max(block[i], np.float32(0))
+
+
+@kernel
+def _add_means(hidden, weight, group, matrix, mean, total, places, found, out):
+    """Sets out[g], for each group of blocks by its first, to the mean of their hidden values times a part of a layer's
+    matrix."""
+    for b in range(len(group)):
+        of_group, own, share = mean[group[b]], hidden[b], weight[b]
         if group[b] == b:
-            for i in range(width):
-                mean[b, i] /= total[b]
-            _add(out[b], mean[b], matrix, start, places, found)
-    return out
+            total[b] = 0
+            for i in range(len(own)):
+                of_group[i] = out[b, i] = 0
+        total[group[b]] += share
+        for i in range(len(own)):
+            of_group[i] += share * own[i]
+    for b in range(len(group)):
+        if group[b] == b:
+            of_group = mean[b]
+            for i in range(len(of_group)):
+                of_group[i] = np.divide(of_group[i], total[b])
+            _add_packed(out[b], matrix, places, found, _pack(of_group, places, found))
+
+
+@kernel
+def _mix(hidden, step, matrix, bias, path, above, by_path, by_parent, by_page, total, places, found, number):
+    """Adds to each block what a layer learns from it, from those `step` blocks away and from the means."""
+    width, n = hidden.shape[1], len(path)
+    before, after = matrix[width : 2 * width], matrix[2 * width : 3 * width]
+    for b in range(n):
+        number[b] = _pack(hidden[b], places[b], found[b])
+    for b in range(n):
+        of_path, of_parent = by_path[path[b]], by_parent[above[b]]
+        for i in range(width):
+            total[i] = bias[i] + of_path[i] + of_parent[i] + by_page[i]
+        _add_packed(total, matrix, places[b], found[b], number[b])
+        if b >= step:
+            _add_packed(total, before, places[b - step], found[b - step], number[b - step])
+        if b + step < n:
+            _add_packed(total, after, places[b + step], found[b + step], number[b + step])
+        block = hidden[b]
+        for i in range(width):
+            block[i] += max(total[i], np.float32(0))
 
 
 @allocating_kernel
@@ -120,42 +178,24 @@ def _odds(
     center, rest, first, tags, bias, mixing, mixing_bias, last,
 ):  # fmt: skip
     n, width = len(rows), len(bias)
-    hidden, before = np.empty((n, width), np.float32), np.empty((n, width), np.float32)
+    hidden, mean = np.empty((n + 1, width), np.float32), np.empty((n, width), np.float32)
+    by_path, by_parent = np.empty((n, width), np.float32), np.empty((n, width), np.float32)
+    by_page, whole = np.empty((1, width), np.float32), np.zeros(n, np.int64)
+    weights, total = np.empty(n, np.float32), np.empty(width, np.float32)
     values = np.empty(rows.shape[1], np.float32)
-    room = max(len(values), width) + 4
-    places, found = np.empty(room, np.int64), np.empty(room, np.float32)
-    own = rows.shape[1] - PAGE_FEATURES
-    for j in range(len(values)):
-        x = rows[0, j]
-        values[j] = x / (abs(x) + center[j]) - rest[j]
-    base = bias.copy()
-    _add(base, values[own:], first, own, places, found)
-    for b in range(n):
-        for j in range(own):
-            x = rows[b, j]
-            values[j] = x / (abs(x) + center[j]) - rest[j]
-        hidden[b] = base + tags[block_tag[b]]
-        _add(hidden[b], values[:own], first, 0, places, found)
-        for i in range(width):
-            hidden[b, i] = max(hidden[b, i], np.float32(0))
-    whole = np.zeros(n, np.int64)
+    places, found = np.empty(len(values) + 8, np.uint32), np.empty(len(values) + 8, np.float32)
+    all_places, all_found = np.empty((n, width + 8), np.uint32), np.empty((n, width + 8), np.float32)
+    number = np.empty(n, np.int64)
+    _enter_all(rows, block_tag, center, rest, first, tags, bias, hidden, values, places, found)
     for layer in range(len(mixing)):
-        matrix, step = mixing[layer], steps[layer]
-        before[:] = hidden
-        by_path = _mean_part(before, weight, path, matrix, 3 * width, places, found)
-        by_parent = _mean_part(before, weight, above, matrix, 4 * width, places, found)
-        by_page = _mean_part(before, weight, whole, matrix, 5 * width, places, found)
-        total = np.empty(width, np.float32)
-        for b in range(n):
-            for i in range(width):
-                total[i] = mixing_bias[layer, i] + by_path[path[b], i] + by_parent[above[b], i] + by_page[0, i]
-            _add(total, before[b], matrix, 0, places, found)
-            if b >= step:
-                _add(total, before[b - step], matrix, width, places, found)
-            if b + step < n:
-                _add(total, before[b + step], matrix, 2 * width, places, found)
-            for i in range(width):
-                hidden[b, i] += max(total[i], np.float32(0))
+        matrix = mixing[layer]
+        _add_means(hidden, weight, path, matrix[3 * width :], mean, weights, places, found, by_path)
+        _add_means(hidden, weight, above, matrix[4 * width :], mean, weights, places, found, by_parent)
+        _add_means(hidden, weight, whole, matrix[5 * width :], mean, weights, places, found, by_page)
+        _mix(
+            hidden, steps[layer], matrix, mixing_bias[layer], path, above, by_path, by_parent, by_page[0], total,
+            all_places, all_found, number,
+        )  # fmt: skip
     out = np.empty(n, np.float64)
     for b in range(n):
         odds = last[width]
