@@ -16,6 +16,7 @@ from curate.kernels import markup
 from curate.kernels.compiled import allocating_kernel
 from curate.kernels.html_bytes import (
     attribute_value,
+    class_bits,
     contains,
     find_byte,
     find_end_tag,
@@ -25,7 +26,6 @@ from curate.kernels.html_bytes import (
     lookup,
     lower,
     span,
-    word_bits,
 )
 from curate.kernels.html_measure import (
     C_BREAKS,
@@ -117,14 +117,17 @@ def _scan(page, known):
     most = 2
     for i in range(n):
         most += page[i] == 60
-    tag, parent = np.zeros(most, np.int16), np.zeros(most, np.int32)
-    node_bits, signature = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    first_block, last_block = np.zeros(most, np.int32), np.zeros(most, np.int32)
-    columns, rows = np.ones(most, np.int16), np.ones(most, np.int16)
-    kind, start, end = np.zeros(2 * most, np.uint8), np.zeros(2 * most, np.int32), np.zeros(2 * most, np.int32)
-    first_segment, block_node = np.zeros(2 * most + 1, np.int32), np.zeros(2 * most, np.int32)
-    counts = np.zeros((most, N_COUNTS), np.int32)
-    inline_bits, text = np.zeros(most, np.int64), np.zeros((most, 2), np.int64)
+    # Room for what a page of so many tags could have: only what is used is ever touched.
+    tag, parent = np.empty(most, np.int16), np.empty(most, np.int32)
+    node_bits, signature = np.empty(most, np.int64), np.empty(most, np.int64)
+    first_block, last_block = np.empty(most, np.int32), np.empty(most, np.int32)
+    columns, rows = np.empty(most, np.int16), np.empty(most, np.int16)
+    tag[0] = parent[0] = node_bits[0] = signature[0] = first_block[0] = 0
+    columns[0] = rows[0] = 1
+    kind, start, end = np.zeros(2 * most, np.uint8), np.empty(2 * most, np.int32), np.empty(2 * most, np.int32)
+    first_segment, block_node = np.empty(2 * most + 1, np.int32), np.empty(2 * most, np.int32)
+    counts = np.empty((most, N_COUNTS), np.int32)
+    inline_bits, text = np.empty(most, np.int64), np.empty((most, 2), np.int64)
     stack, concealed = np.zeros(MAX_DEPTH + 1, np.int32), np.zeros(MAX_DEPTH + 1, np.uint8)
     opened = np.zeros(N_TAGS, np.int32)
     never_closed = np.zeros(N_TAGS + 1, np.bool_)
@@ -145,6 +148,7 @@ def _scan(page, known):
                     level -= 1
                 block_node[block], inline_bits[block] = stack[level], seen
                 row = counts[block]
+                row[:], text[block, 0], text[block, 1] = 0, 0, 0
                 row[C_IMAGES], row[C_INPUTS], row[C_POSITION], row[C_HIDDEN] = images, inputs, i, hidden > 0
                 row[C_BUTTON] = opened[T_BUTTON] > 0
                 images = inputs = 0
@@ -207,11 +211,10 @@ def _scan(page, known):
             if name == 0:
                 continue
             if name in (A_CLASS, A_ID, A_ROLE, A_ITEMPROP):
-                bits |= word_bits(page, value_start, value_end)
+                seen, hashed = class_bits(page, value_start, value_end, shape)
+                bits |= seen
                 if name == A_CLASS:
-                    for k in range(value_start, value_end):
-                        shape = ((shape ^ page[k]) * 16777619) & 0xFFFFFFFF
-                    skips = draws_formula(page, value_start, value_end)
+                    shape, skips = hashed, draws_formula(page, value_start, value_end)
             elif name == A_STYLE:
                 conceals = conceals or contains(page, value_start, value_end, _DISPLAY)
                 conceals = conceals or contains(page, value_start, value_end, _NONE)
@@ -222,7 +225,7 @@ def _scan(page, known):
             elif name == A_ALT:
                 alt_start, alt_end = value_start, value_end
             elif name == A_SRC and code == T_IMG:
-                bits |= word_bits(page, value_start, value_end) & MATH_BIT
+                bits |= class_bits(page, value_start, value_end, shape)[0] & MATH_BIT
                 src_start, src_end = value_start, value_end
             elif name == A_TYPE:
                 type_start, type_end = value_start, value_end
@@ -333,11 +336,13 @@ def _scan(page, known):
                 level = depth
                 while level > 0 and not markup.IS_BLOCK[tag[stack[level]]]:
                     level -= 1
-                block_node[block] = stack[level]
+                block_node[block], inline_bits[block] = stack[level], 0
+                counts[block, :], text[block, 0], text[block, 1] = 0, 0, 0
                 counts[block, C_POSITION] = i
             if apart:
                 tag[nodes], parent[nodes], block_node[block] = T_PRE, block_node[block], nodes
                 first_block[nodes], last_block[nodes] = block, blocks
+                node_bits[nodes], signature[nodes], columns[nodes], rows[nodes] = 0, 0, 1, 1
                 nodes += 1
             kind[segments], start[segments], end[segments] = formula, value_start, value_end
             segments += 1

@@ -9,10 +9,13 @@ import numpy as np
 from numba import njit
 
 from curate.kernels.compiled import kernel
-from curate.kernels.markup import CLASS_BITS, CLASS_TABLE, EDGE, FOLD, TABLE_SIZE
+from curate.kernels.markup import CLASS_BITS, CLASS_TABLE, EDGE, FOLD, SYMBOL_BITS, TABLE_SIZE
 
 MAX_SPAN = 1000
 """More columns or rows than this no cell spans (the limit of the HTML standard for columns)."""
+
+CHUNK = 256
+"""Bytes that are searched together."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -122,22 +125,31 @@ def find_tag(page, start):
 
 @kernel
 def find_end_tag(page, i, name_start, name_end):
-    """Position of the `</name` at or after i; −1 if none."""
-    part, name = page[i:], page[name_start:name_end]
-    for at in range(len(part) - len(name) - 1):
-        if part[at] == 60 and part[at + 1] == 47:
-            k = 0
-            while k < len(name) and lower(part[at + 2 + k]) == lower(name[k]):
-                k += 1
-            if k == len(name):
-                return i + at
+    """Position of the `</name` at or after i; −1 if none. Scripts are long and have few `</`, so that many bytes are
+    looked at together, in vector instructions, before one by one."""
+    name, last = page[name_start:name_end], len(page) - (name_end - name_start) - 1
+    for begin in range(i, last, CHUNK):
+        part = page[begin : min(begin + CHUNK, last) + 1]
+        seen = False
+        for at in range(len(part) - 1):
+            seen |= (part[at] == 60) & (part[at + 1] == 47)
+        if seen:
+            for at in range(begin, begin + len(part) - 1):
+                if page[at] == 60 and page[at + 1] == 47:
+                    k = 0
+                    while k < len(name) and lower(page[at + 2 + k]) == lower(name[k]):
+                        k += 1
+                    if k == len(name):
+                        return at
     return -1
 
 
 @kernel
-def word_bits(page, start, end):
-    state, bits = CLASS_TABLE[0, EDGE], np.int64(0)
+def class_bits(page, start, end, shape):
+    """Bits of the words of CLASS_WORDS in a range, and the hash `shape` carried on over its bytes."""
+    state, bits = CLASS_TABLE[EDGE], np.int64(0)
     for byte in page[start:end]:
-        state = CLASS_TABLE[state, FOLD[byte]]
-        bits |= CLASS_BITS[state]
-    return bits | CLASS_BITS[CLASS_TABLE[state, EDGE]]
+        state = CLASS_TABLE[state | FOLD[byte]]
+        bits |= CLASS_BITS[state >> SYMBOL_BITS]
+        shape = ((shape ^ byte) * 16777619) & 0xFFFFFFFF
+    return bits | CLASS_BITS[CLASS_TABLE[state | EDGE] >> SYMBOL_BITS], shape

@@ -1,7 +1,7 @@
 """The places of a page that say something about it: metas, JSON-LD scripts, links to a licence.
 
-In go a page's bytes, out come the ranges of those tags, found in one pass whatever the page does: each byte is looked
-at once or, within a tag that matters, twice.
+In go a page's bytes, out come the ranges of those tags, found in a time that is linear whatever the page does: a tag
+ends before the next one begins, so each byte is looked at a few times.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from curate.kernels.compiled import allocating_kernel, kernel
-from curate.kernels.html_bytes import contains, is_space, lower
+from curate.kernels.compiled import kernel
+from curate.kernels.html_bytes import contains, find_byte, is_space, lower
 
 META, JSON_LD, LICENSE = range(3)
 """A meta's attributes; where the content of a JSON-LD script begins; a link's tag that speaks of a licence."""
@@ -18,78 +18,82 @@ MAX_TAG = 8000
 """Bytes; a longer tag is passed over."""
 _META, _SCRIPT, _LINK = (np.frombuffer(name, np.uint8) for name in (b"meta", b"script", b"link"))
 _LD = np.frombuffer(b"application/ld+json", np.uint8)
-_BRACKETS, _ONES, _HIGH, _NOTHING = (np.uint64(byte * 0x0101010101010101) for byte in (60, 1, 128, 0))
+CHUNK = 512
+"""Bytes that are searched for a word together, in vector instructions."""
 
 
-@allocating_kernel
+@kernel
 def _is_named(page, at, name):
     end = at + len(name)
     return end < len(page) and is_space(page[end]) and contains(page, at, end, name)
 
 
 @kernel
-def _tag_end(page, start):
-    """Position of the tag's `>`; −1 if there is none within MAX_TAG, or a `<` before it."""
-    part = page[start : start + MAX_TAG]
-    for i in range(len(part)):
-        if part[i] == 62:
-            return start + i
-        if part[i] == 60:
-            return -1
-    return -1
+def _license_words(page, found):
+    """Where the page has the letters `lice` or `licd`, as in license and in creativecommons.org/publicdomain; how
+    many there are. Hardly a link has them, so they are searched for first."""
+    number, last = 0, len(page) - 3
+    for begin in range(0, last, CHUNK):
+        part = page[begin : min(begin + CHUNK, last) + 3]
+        seen = False
+        for i in range(len(part) - 3):
+            seen |= (part[i] == 108) & (part[i + 1] == 105) & (part[i + 2] == 99)
+        if seen:
+            for i in range(len(part) - 3):
+                if part[i] == 108 and part[i + 1] == 105 and part[i + 2] == 99 and 99 < part[i + 3] < 102:
+                    found[number] = begin + i
+                    number += 1
+    return number
 
 
 @kernel
-def _may_license(part):
-    """Whether a tag has the letters `lice` or `licd`, as in license and in creativecommons.org/publicdomain."""
-    for i in range(len(part) - 3):
-        if part[i] == 108 and part[i + 1] == 105 and part[i + 2] == 99 and 99 < part[i + 3] < 102:
-            return True
-    return False
-
-
-@kernel
-def _mark(page, at):
-    """What the `<` at a place begins: kind, start and end of a mark; kind −1 if it is none."""
+def _mark(page, at, limit, word):
+    """What the `<` at a place begins, if its `>` comes before `limit`: kind, start and end of a mark; kind −1 if it is
+    none. `word` is the next place of the letters of a licence."""
     letter = lower(page[at + 1])
     if letter == 109 and _is_named(page, at + 1, _META):
         kind, start = META, at + 5
     elif letter == 115 and _is_named(page, at + 1, _SCRIPT):
         kind, start = JSON_LD, at + 7
-    elif (letter == 97 and is_space(page[at + 2])) or (letter == 108 and _is_named(page, at + 1, _LINK)):
+    elif word < limit and (
+        (letter == 97 and is_space(page[at + 2])) or (letter == 108 and _is_named(page, at + 1, _LINK))
+    ):
         kind, start = LICENSE, at
     else:
         return -1, 0, 0
-    end = _tag_end(page, at + 1)
-    if end < 0 or (kind == LICENSE and not _may_license(page[start:end])):
+    end = find_byte(page, 62, at + 1, limit)
+    if end >= limit or (kind == LICENSE and word + 3 >= end):
         return -1, 0, 0
     if kind == JSON_LD:
         return JSON_LD if contains(page, start, end, _LD) else -1, end + 1, end
     return kind, start, end
 
 
-@allocating_kernel
-def _find_marks(page, eights):
-    found, number = np.empty((64, 3), np.int32), 0
-    last = len(page) - 7
-    for k in range(len(eights) + 1):
-        if k < len(eights):
-            # Eight bytes at a time are passed over if none of them is `<` (Warren, Hacker's Delight, 6-1).
-            bits = eights[k] ^ _BRACKETS
-            if (bits - _ONES) & ~bits & _HIGH == _NOTHING:
-                continue
-        for at in range(8 * k, min(8 * k + 8, last)):
-            if page[at] == 60:
-                kind, start, end = _mark(page, at)
-                if kind >= 0:
-                    if number == len(found):
-                        found = np.concatenate((found, np.empty_like(found)))
-                    found[number, 0], found[number, 1], found[number, 2] = kind, start, end
-                    number += 1
-    return found[:number]
+@kernel
+def _find_marks(page, brackets, words, found):
+    """Fills `found`; how many marks there are. `brackets` are the places of all `<`, `words` those of the letters of a
+    licence, followed by the page's end."""
+    number, word, size = 0, 0, len(page)
+    for k in range(len(brackets)):
+        at = brackets[k]
+        if at >= size - 7:
+            break
+        while words[word] < at:
+            word += 1
+        limit = min(brackets[k + 1] if k + 1 < len(brackets) else size, at + 1 + MAX_TAG)
+        kind, start, end = _mark(page, at, limit, words[word])
+        if kind >= 0:
+            found[number, 0], found[number, 1], found[number, 2] = kind, start, end
+            number += 1
+    return number
 
 
 def find_marks(page: bytes) -> npt.NDArray[np.int32]:
     """[marks, 3]: kind, first byte and the position of the tag's `>`."""
     array = np.frombuffer(page, np.uint8)
-    return _find_marks(array, array[: len(array) // 8 * 8].view(np.uint64))  # type: ignore[no-any-return]
+    brackets = np.flatnonzero(array == ord("<"))
+    words = np.empty(len(array) // 3 + 1, np.int64)
+    number = _license_words(array, words)
+    words[number] = len(array)
+    found = np.empty((len(brackets), 3), np.int32)
+    return found[: _find_marks(array, brackets, words, found)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from curate.kernels.compiled import kernel
 from curate.kernels.html_bytes import lower
-from curate.kernels.markup import EDGE, FOLD, TEXT_BITS, TEXT_TABLE
+from curate.kernels.markup import EDGE, FOLD, SYMBOL_BITS, TEXT_BITS, TEXT_TABLE
 
 COUNTS = [
     "characters",
@@ -42,6 +42,9 @@ COUNTS = [
 KNOWN_SIZE = 1024
 KNOWN = KNOWN_SIZE - 1
 """The words of the title are known by so many bits of their hash."""
+IS_WORD = np.array([chr(byte).isalnum() and byte < 128 for byte in range(256)])
+"""ASCII letters and digits."""
+LOWER = np.array([byte + 32 if 65 <= byte <= 90 else byte for byte in range(256)], np.uint8)
 
 
 @kernel
@@ -63,31 +66,39 @@ def add_words(page, start, end, known):
 def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
     """Adds a run of text to its block's counts; `text` holds the block's text bits and hash, `known` the words of
     the page's title."""
-    state, bits, total = TEXT_TABLE[0, EDGE], text[0], text[1]
+    state, bits, total = TEXT_TABLE[EDGE], text[0], text[1]
     value, characters, words = np.int64(0), 0, 0
+    capitals, digits, commas, stops, bullets, cjk, of_title = 0, 0, 0, 0, 0, 0, 0
     i, last_stop = start, counts[C_ENDS]
     while i < end:
         byte = page[i]
-        state = TEXT_TABLE[state, FOLD[byte]]
-        bits |= TEXT_BITS[state]
+        if IS_WORD[byte]:
+            # Most of a text is runs of these: nothing in here depends on which letter it is.
+            if characters == 0 and 65 <= byte <= 90 and counts[C_CHARS] == 0:
+                counts[C_UPPER] = 1
+            begin = i
+            while i < end and IS_WORD[page[i]]:
+                byte = page[i]
+                state = TEXT_TABLE[state | FOLD[byte]]
+                bits |= TEXT_BITS[state >> SYMBOL_BITS]
+                words += value == 0
+                value = ((value ^ LOWER[byte]) * 16777619 + 1) & 0xFFFFFFFF
+                capitals += (byte > 64) & (byte < 91)
+                digits += byte < 58
+                i += 1
+            characters += i - begin
+            last_stop = False
+            continue
+        state = TEXT_TABLE[state | FOLD[byte]]
+        bits |= TEXT_BITS[state >> SYMBOL_BITS]
         step, in_word = 1, False
         if byte < 128:
-            low = lower(byte)
-            if 97 <= low <= 122:
-                in_word = True
-                if low != byte:
-                    counts[C_CAPITALS] += 1
-                    if counts[C_CHARS] + characters == 0:
-                        counts[C_UPPER] = 1
-            elif 48 <= byte <= 57:
-                in_word = True
-                counts[C_DIGITS] += 1
-            elif byte == 44 or byte == 59 or byte == 58:
-                counts[C_COMMAS] += 1
+            if byte == 44 or byte == 59 or byte == 58:
+                commas += 1
             elif byte == 46 or byte == 33 or byte == 63:
-                counts[C_STOPS] += 1
+                stops += 1
             elif byte == 124:
-                counts[C_BULLETS] += 1
+                bullets += 1
             elif byte == 38:
                 k = i + 1
                 while k < end and k < i + 10 and page[k] != 59 and page[k] > 32:
@@ -99,69 +110,74 @@ def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
                 characters += 1
                 if byte != 34 and byte != 41:
                     last_stop = byte == 46 or byte == 33 or byte == 63 or byte == 58
-        else:
-            if byte >= 192:
-                characters += 1
-                follow = page[i + 1] if i + 1 < end else 0
-                last = page[i + 2] if i + 2 < end else 0
-                in_word = True
-                last_stop = False
-                if byte == 0xC2:
-                    in_word = False
-                    if follow == 0xA0:
-                        characters -= 1
-                    elif follow == 0xB7 or follow == 0xBB:
-                        counts[C_BULLETS] += 1
-                elif byte == 0xE2 and 0x80 <= follow <= 0x9F:
-                    in_word = False
-                    if follow == 0x80 and (last == 0xA2 or last == 0xBA):
-                        counts[C_BULLETS] += 1
-                elif byte == 0xE3 and follow == 0x80:
-                    in_word = last >= 0xA0
-                    if last == 0x82:
-                        counts[C_STOPS] += 1
-                        last_stop = True
-                    elif last == 0x81:
-                        counts[C_COMMAS] += 1
-                elif byte == 0xD8 and (follow == 0x8C or follow == 0x9B):  # Arabic comma and semicolon
-                    in_word = False
-                    counts[C_COMMAS] += 1
-                elif (
-                    (byte == 0xD8 and follow == 0x9F)  # Arabic question mark
-                    or (byte == 0xDB and follow == 0x94)  # Urdu full stop
-                    or (byte == 0xE0 and follow == 0xA5 and (last == 0xA4 or last == 0xA5))  # danda
-                ):
-                    in_word = False
-                    counts[C_STOPS] += 1
+        elif byte >= 192:
+            characters += 1
+            follow = page[i + 1] if i + 1 < end else 0
+            last = page[i + 2] if i + 2 < end else 0
+            in_word = True
+            last_stop = False
+            if byte == 0xC2:
+                in_word = False
+                if follow == 0xA0:
+                    characters -= 1
+                elif follow == 0xB7 or follow == 0xBB:
+                    bullets += 1
+            elif byte == 0xE2 and 0x80 <= follow <= 0x9F:
+                in_word = False
+                if follow == 0x80 and (last == 0xA2 or last == 0xBA):
+                    bullets += 1
+            elif byte == 0xE3 and follow == 0x80:
+                in_word = last >= 0xA0
+                if last == 0x82:
+                    stops += 1
                     last_stop = True
-                elif byte == 0xEF and follow == 0xBC and (last < 0x90 or last >= 0x9A) and last < 0xA1:
-                    in_word = False
-                    if last == 0x8C:
-                        counts[C_COMMAS] += 1
-                    elif last == 0x81 or last == 0x9F:
-                        counts[C_STOPS] += 1
-                        last_stop = True
-                elif 0xE3 <= byte <= 0xED:
-                    counts[C_CJK] += 1
-                step = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                elif last == 0x81:
+                    commas += 1
+            elif byte == 0xD8 and (follow == 0x8C or follow == 0x9B):  # Arabic comma and semicolon
+                in_word = False
+                commas += 1
+            elif (
+                (byte == 0xD8 and follow == 0x9F)  # Arabic question mark
+                or (byte == 0xDB and follow == 0x94)  # Urdu full stop
+                or (byte == 0xE0 and follow == 0xA5 and (last == 0xA4 or last == 0xA5))  # danda
+            ):
+                in_word = False
+                stops += 1
+                last_stop = True
+            elif byte == 0xEF and follow == 0xBC and (last < 0x90 or last >= 0x9A) and last < 0xA1:
+                in_word = False
+                if last == 0x8C:
+                    commas += 1
+                elif last == 0x81 or last == 0x9F:
+                    stops += 1
+                    last_stop = True
+            elif 0xE3 <= byte <= 0xED:
+                cjk += 1
+            step = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
         if in_word:
-            if value == 0:
-                words += 1
+            words += value == 0
             for k in range(i, min(i + step, end)):
-                value = ((value ^ lower(page[k])) * 16777619 + 1) & 0xFFFFFFFF
+                value = ((value ^ LOWER[page[k]]) * 16777619 + 1) & 0xFFFFFFFF
         elif value:
-            counts[C_TITLE] += known[value & KNOWN]
+            of_title += known[value & KNOWN]
             total = (total * 31 + value) & 0xFFFFFFFFFFFF
             value = np.int64(0)
         i += step
     if value:
-        counts[C_TITLE] += known[value & KNOWN]
+        of_title += known[value & KNOWN]
         total = (total * 31 + value) & 0xFFFFFFFFFFFF
-    text[0] = bits | TEXT_BITS[TEXT_TABLE[state, EDGE]]
+    text[0] = bits | TEXT_BITS[TEXT_TABLE[state | EDGE] >> SYMBOL_BITS]
     text[1] = total
     counts[C_ENDS] = last_stop
     counts[C_CHARS] += characters
     counts[C_WORDS] += words
+    counts[C_CAPITALS] += capitals
+    counts[C_DIGITS] += digits
+    counts[C_COMMAS] += commas
+    counts[C_STOPS] += stops
+    counts[C_BULLETS] += bullets
+    counts[C_CJK] += cjk
+    counts[C_TITLE] += of_title
     if in_link:
         counts[C_LINK] += characters
     if in_bold:

@@ -7,11 +7,15 @@ a style sheet sets apart are written apart.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.compiled import allocating_kernel, kernel
+from curate.kernels.element_roles import N_ROLES, R_PREFORMATTED, R_ROW, R_TABLE, T_TABLE
 from curate.kernels.html import Page
+from curate.kernels.html_measure import C_BREAKS, C_BUTTON, C_CHARS, C_CODE
 from curate.kernels.html_segments import BREAK, LITERAL, TEXT
 
 FLOWING, PREFORMATTED, BROKEN_CODE, CODE_LINE, AS_MARKED_UP = range(5)
@@ -56,6 +60,58 @@ def _set_apart(page, out, at, low, high):
             elif ended and 97 <= (page[i + 1] | 32) <= 122:
                 return True
     return False
+
+
+class Manners(NamedTuple):
+    """How each of some blocks is written."""
+
+    roles: npt.NDArray[np.int32]
+    """[blocks, ROLES] of its element; no row and no table where that is not of data."""
+    manner: npt.NDArray[np.int8]
+    code: npt.NDArray[np.bool_]
+    """Whether all of its text is in `<code>`."""
+    button: npt.NDArray[np.bool_]
+    """Whether it is in a button."""
+    special: npt.NDArray[np.bool_]
+    """Whether it is anything but running text."""
+
+
+@allocating_kernel
+def _manners(blocks, node, tag, counts, element_roles, tables, listings):
+    n = len(blocks)
+    roles, manner = np.empty((n, N_ROLES), np.int32), np.full(n, FLOWING, np.int8)
+    all_code, button, special = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    for k in range(n):
+        b = blocks[k]
+        of_element, own, listing = element_roles[node[b]], roles[k], listings[b]
+        for role in range(N_ROLES):
+            own[role] = of_element[role]
+        if tables[b] == 0:
+            own[R_TABLE] = own[R_ROW] = 0
+        for role in range(N_ROLES):
+            special[k] |= own[role] != 0
+        all_code[k] = 0 < counts[b, C_CHARS] <= counts[b, C_CODE]
+        if own[R_PREFORMATTED] > 0:
+            manner[k] = PREFORMATTED
+        elif tag[listing] == T_TABLE:
+            manner[k] = CODE_LINE
+        elif listing > 0 or (all_code[k] and counts[b, C_BREAKS] > 0):
+            manner[k] = BROKEN_CODE
+        button[k] = counts[b, C_BUTTON] > 0
+        special[k] |= manner[k] != FLOWING or button[k]
+    return roles, manner, all_code, button, special
+
+
+def manners(
+    scanned: Page,
+    element_roles: npt.NDArray[np.int32],
+    tables: npt.NDArray[np.int64],
+    listings: npt.NDArray[np.int64],
+    blocks: npt.NDArray[np.int64],
+) -> Manners:
+    """How `blocks` are to be written, from their elements' roles and, per block of the page, its data table and its
+    listing, 0 for none."""
+    return Manners(*_manners(blocks, scanned.node, scanned.tag, scanned.counts, element_roles, tables, listings))
 
 
 @allocating_kernel

@@ -240,8 +240,13 @@ for _letter in range(26):
     FOLD[97 + _letter] = FOLD[65 + _letter] = _letter + 1
 
 
-def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-    """Aho and Corasick's automaton (1975): next state [states, 28], and the bits of the words ended there."""
+SYMBOL_BITS = 5
+"""A state is its number shifted by so much, so that the place of what follows it is `state | symbol`."""
+
+
+def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Aho and Corasick's automaton (1975): what follows each state, by symbol, and by its number the bits of the words
+    that end there."""
     children: list[dict[int, int]] = [{}]
     bits = [0]
     for bit, pieces in enumerate(words.values()):
@@ -268,7 +273,9 @@ def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint16], npt.NDArra
             failure[child] = int(table[failure[state], symbol])
             table[state, symbol] = child
             queue.append(child)
-    return table, np.array(bits, dtype=np.int64)
+    following = np.zeros((len(children), 1 << SYMBOL_BITS), np.uint32)
+    following[:, :28] = table.astype(np.uint32) << SYMBOL_BITS
+    return following.ravel(), np.array(bits, dtype=np.int64)
 
 
 CLASS_TABLE, CLASS_BITS = automaton(CLASS_WORDS | CODE_WORDS)

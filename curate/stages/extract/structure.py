@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
-from curate.kernels.element_roles import R_IN_ROW, R_PREFORMATTED, R_ROW, R_TABLE
+from curate.kernels.element_roles import R_IN_ROW, R_ROW, R_TABLE
 from curate.kernels.html import Page
-from curate.kernels.html_measure import C_BREAKS, C_BUTTON, C_CHARS, C_CODE
+from curate.kernels.html_measure import C_CODE
 from curate.kernels.html_segments import BREAK, IMAGE_TEX, LITERAL, SCRIPTS, SHADOW_MATHML, TEXT
-from curate.kernels.html_text import BROKEN_CODE, CODE_LINE, FLOWING, FORMULA, PREFORMATTED, emit
+from curate.kernels.html_text import FLOWING, FORMULA, PREFORMATTED, emit, manners
 from curate.stages.extract import asciimath
 from curate.stages.extract.code_language import language_before
 from curate.stages.extract.formulas import to_tex
@@ -75,47 +75,40 @@ def write_text(
     source: bytes, page: Page, structure: Structure, chosen: npt.NDArray[np.int64], markdown: bool = False
 ) -> Written:
     """The text of the blocks `chosen` (ascending) of the page scanned from `source`."""
-    roles = structure.roles[page.node[chosen]]
-    roles[structure.tables[chosen] == 0, R_TABLE] = 0
-    roles[structure.tables[chosen] == 0, R_ROW] = 0
+    how = manners(page, structure.roles, structure.tables, structure.listings, chosen)
+    roles, manner, all_code, buttons, special = (part.tolist() for part in how)
     listing = structure.listings[chosen].tolist()
-    counts = page.counts[chosen]
-    all_code = (counts[:, C_CHARS] > 0) & (counts[:, C_CODE] >= counts[:, C_CHARS])
-    manner = np.where(
-        (all_code & (counts[:, C_BREAKS] > 0)) | (structure.listings[chosen] > 0), BROKEN_CODE, FLOWING
-    ).astype(np.int8)
-    in_row = page.tag[structure.listings[chosen]] == _T["table"]
-    manner[in_row] = CODE_LINE
-    manner[roles[:, R_PREFORMATTED] > 0] = PREFORMATTED
-    table_rows = np.flatnonzero(page.tag == _T["tr"]) if in_row.any() else np.zeros(0, np.int64)
-    rows = structure.roles[page.node[chosen], R_ROW].tolist()
-    special = (roles.any(axis=1) | (manner != FLOWING) | (counts[:, C_BUTTON] > 0)).tolist()
-    roles_of = roles.tolist()
+
+    def row_of(index: int) -> int:
+        """The row that a block's element stands in, of whatever table."""
+        return int(structure.roles[page.node[chosen[index]], R_ROW])
+
     lines: list[_Line] = []
     last_listing = last = 0
-    for index, text in enumerate(_texts(source, page, chosen, manner)):
+    for index, text in enumerate(_texts(source, page, chosen, how.manner)):
         if not special[index]:
             if text and not text.isspace() and not _is_escaped_markup(text):
                 lines.append(_Line(text, PLAIN, index, False))
                 last_listing = 0
             continue
-        context, of = Context._make(roles_of[index]), listing[index]
+        context, of = Context._make(roles[index]), listing[index]
         if context.preformatted:
             text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\n").rstrip("\n")
-            if _numbers_lines(text, context.cell == rows[index] + 1):
+            if _numbers_lines(text, context.cell == row_of(index) + 1):
                 continue
-        code = bool(manner[index] != FLOWING)
+        code = manner[index] != FLOWING
         if of and of == last_listing:
-            down = _rows_between(table_rows, rows[last], rows[index]) if in_row[index] else 1
+            in_rows = page.tag[of] == _T["table"]
+            down = np.count_nonzero(page.tag[row_of(last) : row_of(index)] == _T["tr"]) if in_rows else 1
             lines[-1].text += "\n" * down + text.rstrip()
             last = index
-        elif counts[index, C_BUTTON] and _COPY.fullmatch(text):
+        elif buttons[index] and _COPY.fullmatch(text):
             continue
         elif text and not text.isspace() and (code or not _is_escaped_markup(text)):
             lines.append(_Line(text, context, index, code))
             last_listing, last = of, index
     out: list[str] = []
-    cells = _row_cells(page, structure) if roles[:, R_ROW].any() else {}
+    cells = _row_cells(page, structure) if how.roles[:, R_ROW].any() else {}
     at, last_item, last_table = 0, 0, 0
     while at < len(lines):
         line = lines[at]
@@ -140,10 +133,6 @@ def write_text(
     return Written(_join_markdown(out) if markdown else "\n".join(out), code_pieces)
 
 
-def _rows_between(rows: npt.NDArray[np.int64], above: int, below: int) -> int:
-    return int(np.searchsorted(rows, below) - np.searchsorted(rows, above))
-
-
 def _numbers_lines(text: str, in_first_cell: bool) -> bool:
     """Whether preformatted text is 1, 2, 3, …, a line each, in the first cell of a row: the numbers of the lines of
     the code in the next."""
@@ -161,11 +150,11 @@ def _is_escaped_markup(text: str) -> bool:
 def escaped_markup(source: bytes, page: Page) -> npt.NDArray[np.int64]:
     """The blocks that are such HTML and nothing else. They are never written, so they must not count when blocks are
     chosen; a counter's address has as many words as several paragraphs of Chinese."""
-    if b"&lt;" not in source:
-        return np.zeros(0, np.int64)
     data = np.frombuffer(source, np.uint8)
     first = np.minimum(page.start[page.first_segment[:-1]], len(data) - 2)
     asked = np.flatnonzero((data[first] == ord("&")) & (data[first + 1] == ord("l")) & (page.counts[:, C_CODE] == 0))
+    if not len(asked) or b"&lt;" not in source:
+        return asked[:0]
     texts = _texts(source, page, asked, np.full(len(asked), FLOWING, np.int8))
     return asked[[bool(text) and _is_escaped_markup(text) for text in texts]]
 
