@@ -197,11 +197,17 @@ def _placed(items: PlacedSequence) -> Sequence[tuple[Any, Place]]:
     return list(zip(items, items.places, strict=True)) if items else []
 
 
+def _items(raw: PlacedMapping) -> list[Any]:
+    """The stages as written; none where something else than a list stands for them, which is told later."""
+    items = raw.get("stages")
+    return items if isinstance(items, list) else []
+
+
 def _index(raw: PlacedMapping, label: Any, place: object) -> int:
     labels = _labels(raw)
     hits = [i for i, each in enumerate(labels) if each == label]
     if not hits:
-        hits = [i for i, item in enumerate(raw.get("stages") or []) if _name_of(item) == label]
+        hits = [i for i, item in enumerate(_items(raw)) if _name_of(item) == label]
     if len(hits) != 1:
         what = "no stage" if not hits else f"{len(hits)} stages"
         raise RecipeError(
@@ -217,7 +223,7 @@ def _name_of(item: Any) -> str:
 def _labels(raw: PlacedMapping) -> list[str]:
     """Labels of the stages as written; mistakes are met later, with their place."""
     labels = []
-    for item in raw.get("stages") or []:
+    for item in _items(raw):
         name = _name_of(item)
         given = item.get(name) if isinstance(item, dict) else None
         given = dict(given) if isinstance(given, dict) else {}
@@ -256,14 +262,20 @@ def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
         stages = raw["stages"]
         name = _name_of(stages[at])
         given = stages[at].get(name) if isinstance(stages[at], dict) else None
+        if given is not None and not isinstance(given, dict):
+            raise RecipeError(f"{where}: {name} is written with {given!r} in place of its parameters")
         fresh = PlacedMapping(given or {})
         fresh.places = dict(getattr(given, "places", {}))
         outer = PlacedMapping({name: fresh})
         outer.places = {name: place}
         stages[at] = outer
         target, names = fresh, rest.split(".")
-    for name in names[:-1]:
-        inner = PlacedMapping(target.get(name) or {})
+    for depth, name in enumerate(names[:-1], 1):
+        found = target.get(name)
+        if found is not None and not isinstance(found, dict):
+            path = ".".join([*key.split(".")[: -len(names)], *names[:depth]])
+            raise RecipeError(f"{where}: {path} is {found!r}, which has no {names[depth]!r}; set {path} itself")
+        inner = PlacedMapping(found or {})
         inner.places = dict(getattr(target.get(name), "places", {}))
         target[name] = inner
         target.places[name] = place
@@ -273,7 +285,7 @@ def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
 
 
 def _is_name(raw: PlacedMapping, name: str) -> bool:
-    return any(_name_of(item) == name for item in raw.get("stages") or [])
+    return any(_name_of(item) == name for item in _items(raw))
 
 
 # ---------------------------------------------------------------------------------------- checking

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from curate.cli import main
 from curate.recipe import Recipe, RecipeError, load
@@ -67,6 +69,50 @@ def test_set_changes_one_key_by_label_or_by_an_unambiguous_name(tmp_path: Path) 
     assert parameters(recipe, "language") == LanguageParameters(keep=["de", "fr"], min_score=0.65)
     assert parameters(recipe, "extract") == ExtractParameters(engine="trafilatura")
     assert recipe.header.input == {"warc": "other.warc"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("output.path=x", "output is 'runs/base', which has no 'path'"),
+        ("language.min_score.x=1", "language.min_score is 0.65, which has no 'x'"),
+        ("extract.engine.x.y=1", "extract.engine is 'resiliparse', which has no 'x'"),
+    ],
+)
+def test_nothing_is_set_below_a_value_that_holds_no_keys(tmp_path: Path, setting: str, said: str) -> None:
+    assert said in error_of(tmp_path, BASE, setting)
+
+
+MANGLED = [None, -1, 1.5, True, "", "x", [], [1], {}, {"a": 1}, [{}], [[]], {"label": None}, {"where": 1}, {"by": []}]
+
+
+def test_a_recipe_in_which_anything_is_replaced_by_anything_loads_or_is_refused(tmp_path: Path) -> None:
+    arm = "extends: base.yaml\nname: arm\nremove: [deduplicate_url]\nset: {language: {min_score: 0.2}}\n"
+    arm += "insert: [{after: extract, stage: {language: {label: early}}}]\n"
+    write(tmp_path, BASE, "base.yaml")
+    refused = 0
+    for text in (BASE, arm):
+        for path in paths(yaml.safe_load(text)):
+            for number, value in enumerate(MANGLED):
+                raw = yaml.safe_load(text)
+                inner = raw
+                for key in path[:-1]:
+                    inner = inner[key]
+                inner[path[-1]] = value
+                settings = [["language.keep=[de]"], ["deduplicate.by.x=1"], []][number % 3]
+                try:
+                    load(write(tmp_path, yaml.safe_dump(raw, sort_keys=False), "mangled.yaml"), settings)
+                except RecipeError:
+                    refused += 1
+    assert refused > 300
+
+
+def paths(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """The keys on the way to each part of a value."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in members:
+        yield (*path, key)
+        yield from paths(inner, (*path, key))
 
 
 def test_an_arm_extends_a_recipe_and_changes_it(tmp_path: Path) -> None:

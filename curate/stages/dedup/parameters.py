@@ -48,7 +48,7 @@ class DeduplicateParameters(FilterParameters):
         if cls is not DeduplicateParameters or isinstance(data, DeduplicateParameters):
             return handler(data)
         way = data.get("by") if isinstance(data, dict) else None
-        if way not in cls.variants:
+        if not isinstance(way, str) or way not in cls.variants:
             raise ValueError(f"by: {way!r} is none of {', '.join(sorted(cls.variants))}")
         return cls.variants[way].model_validate(data)  # type: ignore[return-value]
 
