@@ -66,7 +66,7 @@ ASKED_WRONGLY = {
     "EarlierRunError", "InputError", "MissingColumnError", "MixError", "ModelError", "OutputError", "RecipeError",
     "SetupError", "UnhiddenStoreError", "UsageError",
 }  # fmt: skip
-FAILED = {"AssertionError", "NothingLeftError", "OSError", "StageError", "WorkerLostError"}
+FAILED = {"AssertionError", "OSError", "StageError", "WorkerLostError"}
 """Errors by name, so that nothing heavy is imported to tell them apart."""
 
 

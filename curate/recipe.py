@@ -253,6 +253,8 @@ def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
         names = key.split(".")
     else:
         if not rest:
+            if key in _labels(raw):
+                raise RecipeError(f"{where}: {key} is a stage; a parameter of it is set as {key}.NAME=value")
             known = [*Header.model_fields, *_labels(raw)]
             raise RecipeError(f"{where}: unknown key {key!r}{nearest(key, known)}; allowed: {', '.join(known)}")
         at = _index(raw, head, where) if head in _labels(raw) or _is_name(raw, head) else None

@@ -331,6 +331,10 @@ class Files:
     """A file name for each shard (may contain folders); default `NNNNN.parquet`. Empty shards write no file."""
 
 
+MISSED = "missed"
+"""Key of an outcome's summary: what the stage is for and could not do, in words; the run ends with status 1."""
+
+
 @dataclass(frozen=True)
 class GlobalOutcome:
     """What a global stage decided.
@@ -347,7 +351,7 @@ class GlobalOutcome:
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     """Small files for the run's folder, such as `mix.json`."""
     summary: Mapping[str, Any] = field(default_factory=dict)
-    """JSON for the manifest and the report."""
+    """JSON for the manifest and the report; MISSED may be in it."""
 
 
 class GlobalStage(Stage):

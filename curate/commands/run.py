@@ -103,8 +103,10 @@ def _carried_out(args: argparse.Namespace, local: LocalRay | None) -> int:
 
 
 def _doubts(result: RunResult) -> int:
-    """What a user should not miss, on stderr; the exit status: 1 if nothing of the input could be read."""
+    """What a user should not miss, on stderr; the exit status: 1 if nothing of the input could be read, or a stage
+    could not do what it is for."""
     from curate.engine.store import Store
+    from curate.stage import MISSED
 
     counts = result.manifest["counts"]
     failed, kept, dropped = counts["failed"], counts["kept"], sum(counts["dropped"].values())
@@ -122,7 +124,10 @@ def _doubts(result: RunResult) -> int:
         print(f"nothing was kept; most were dropped by {reason}: {count}", file=sys.stderr)
     elif not kept:
         print("nothing was kept: the input has no document", file=sys.stderr)
-    return 0
+    missed = [phase for phase in result.manifest["phases"] if MISSED in phase.get("summary", {})]
+    for phase in missed:
+        print(f"error: {', '.join(phase['stages'])}: {phase['summary'][MISSED]}", file=sys.stderr)
+    return int(bool(missed))
 
 
 def _say(result: RunResult, as_json: bool) -> None:

@@ -76,6 +76,7 @@ def test_set_changes_one_key_by_label_or_by_an_unambiguous_name(tmp_path: Path) 
     [
         ("output.path=x", "output is 'runs/base', which has no 'path'"),
         ("language.min_score.x=1", "language.min_score is 0.65, which has no 'x'"),
+        ("language=1", "language is a stage; a parameter of it is set as language.NAME=value"),
         ("extract.engine.x.y=1", "extract.engine is 'resiliparse', which has no 'x'"),
     ],
 )

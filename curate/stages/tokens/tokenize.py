@@ -21,6 +21,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from curate.stage import (
+    MISSED,
     Batches,
     Collection,
     Files,
@@ -50,10 +51,6 @@ CLUSTER_WEIGHTS: Mapping[str, Callable[[float], float]] = {
 
 
 READS = ("id", "url", "text", "domain", "cluster", "cluster_size")
-
-
-class NothingLeftError(ValueError):
-    """There is no document to tokenize."""
 
 
 class TokenizeParameters(StageParameters):
@@ -112,7 +109,8 @@ class Tokenize(GlobalStage):
         counted = documents.map("count", partial(_count, parameters=p, cluster_weight=weight), columns=columns)
         available = _sum_by_file(counted, "bytes")
         if not available:
-            raise NothingLeftError(f"{self.label}: no documents are left to tokenize; loosen the filters before it")
+            # The run is published all the same: its report says where the documents went.
+            return GlobalOutcome(summary={MISSED: "no documents were left to tokenize"})
         tokenizer = self._tokenizer(documents, columns, available)
         encoder = tokenizers_bpe.Encoder(tokenizer)
         dtype = token_type(encoder.vocabulary) if p.dtype == "auto" else pa.type_for_alias(p.dtype)

@@ -134,6 +134,19 @@ def test_a_table_without_the_text_column_that_was_named_says_which_there_are(
     assert "input.text names the column 'body'; found id, url, text" in capsys.readouterr().err
 
 
+def test_a_run_that_leaves_nothing_to_tokenize_is_published_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = recipe(tmp_path, "  - gopher_quality: {min_words: 5000}\n  - tokenize: {tokenizer: train}\n")
+    for _ in range(2):
+        assert main(["run", str(file), "--inline", "--quiet"]) == 1
+        said = capsys.readouterr().err
+        assert "most were dropped by gopher_quality/too_few_words: 39" in said
+        assert "error: tokenize: no documents were left to tokenize" in said
+    assert "too_few_words" in (tmp_path / "run" / "report.html").read_text()
+    assert main(["verify", str(tmp_path / "run")]) == 0
+
+
 def test_a_run_that_keeps_nothing_says_what_dropped_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = recipe(tmp_path, "  - gopher_quality: {min_words: 5000}\n")
     assert main(["run", str(file), "--inline", "--quiet"]) == 0

@@ -230,9 +230,11 @@ def test_cluster_weight_without_deduplication_is_refused() -> None:
         Mix(MixParameters(cluster_weight="sqrt")).run(collection(rows), CONTEXT)
 
 
-def test_nothing_left_is_said() -> None:
+def test_nothing_left_is_said_and_writes_no_tokens() -> None:
     rows = documents(1)
     made = collection(rows)
     made.shards = [made.shards[0].slice(0, 0)]
-    with pytest.raises(ValueError, match="no documents are left to tokenize"):
-        Tokenize(TokenizeParameters()).run(made, CONTEXT)
+    outcome = Tokenize(TokenizeParameters()).run(made, CONTEXT)
+    assert outcome.summary == {"missed": "no documents were left to tokenize"}
+    assert not outcome.files
+    assert not outcome.artifacts
