@@ -19,6 +19,7 @@ from curate.kernels import pii_numbers, pii_scan
 from curate.kernels.pii_characters import character_offsets
 from curate.stages.privacy import presidio, recognizers, secrets
 from curate.stages.privacy.entities import Entities
+from curate.stages.privacy.other_numbers import is_fraction, is_labelled
 from curate.stages.privacy.recognizers import Finding, words_before
 from curate.stages.words import utf8_buffers
 
@@ -43,6 +44,8 @@ MIN_PHONE_DIGITS = 7
 """Digits from which a run may be a phone number."""
 
 
+_BY_FORM = frozenset({pii_scan.CARD, pii_scan.SSN, pii_scan.SSN_WEAK})
+"""Numbers of which a long one has the form by chance."""
 _NUMBER_FOLLOWS = re.compile(r"[^\w\n]{0,4}\d")
 """What follows a candidate that was cut from a longer run: another number, which is not part of a phone's."""
 
@@ -133,6 +136,8 @@ class Detector:
         before = data[max(text_start, start - BEFORE) : start].tobytes().decode("utf-8", "ignore")
         origin = start
         findings: list[Finding]
+        if kind in _BY_FORM and (is_fraction(before) or is_labelled(before)):
+            return []
         if kind == pii_scan.CARD:
             return [("CREDIT_CARD", start, stop, _card_score(stop - start, before))]
         if kind == pii_scan.PHONE:
@@ -144,7 +149,7 @@ class Detector:
             core = data[start:stop].tobytes().decode("utf-8", "replace")
             tail = data[stop:end].tobytes().decode("utf-8", "replace")
             text = lead + core + ("" if _NUMBER_FOLLOWS.match(tail) else tail)
-            findings = self._phone.find(text, len(lead), len(lead) + len(core), words_before(before))
+            findings = self._phone.find(text, len(lead), len(lead) + len(core), before)
         else:
             text = data[start:stop].tobytes().decode("utf-8", "replace")
             if kind in (pii_scan.IPV4, pii_scan.IPV6):

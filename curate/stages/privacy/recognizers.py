@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.stages.privacy import presidio
+from curate.stages.privacy.other_numbers import is_no_phone, is_version
 
 CONTEXT_BOOST = 0.35
 """Presidio's context_similarity_factor."""
@@ -45,6 +46,8 @@ _NO_PHONE = re.compile(
     r"|\d+\.\d+|\d{1,3}(?:[.\u00a0\u202f]\d{3})+"  # a decimal fraction, a number with its thousands set apart
     r"|97[89][- ]?\d[\d -]{8,13}\d|[1-9]\d{12,})$"  # an ISBN, a long number in one piece
 )
+MIN_IPV6_GROUPS = 3
+"""Written out; `rc[::2]` and `1::2` are addresses by their form."""
 _RANGE = re.compile(r"^(\d{3,5})\s?[-–—]\s?(\d{3,5})$")
 
 Finding = tuple[str, int, int, float]
@@ -115,8 +118,8 @@ class PhoneNumbers:
         self.regions = list(regions)
         self._forms = {region: _valid_digits(region) for region in regions}
 
-    def find(self, window: str, start: int, stop: int, before: Sequence[str]) -> list[Finding]:
-        """Numbers that start in window[start:stop], the candidate."""
+    def find(self, window: str, start: int, stop: int, before: str) -> list[Finding]:
+        """Numbers that start in window[start:stop], the candidate; `before` is the text that ends where it starts."""
         core = window[start:stop]
         if sum(c.isdigit() for c in core) < MIN_GROUP * len(_DIGITS.findall(core)):
             return []
@@ -126,9 +129,16 @@ class PhoneNumbers:
         spans = self._matches(window, start, stop, self.regions[:1]) if international else set()
         # A number behind `+` that is none of its country, as in `+41 (0)…`, can be one without it.
         spans = spans or self._matches(window, start, stop, self._possible(core))
-        score = min(1.0, self.SCORE + CONTEXT_BOOST) if spans and has_context(before, self.CONTEXT) else self.SCORE
+        if not spans:
+            return []
+        score = self.SCORE
+        if has_context(words_before(before), self.CONTEXT):
+            score = min(1.0, score + CONTEXT_BOOST)
         longest = [
-            (a, b) for a, b in sorted(spans) if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
+            (a, b)
+            for a, b in sorted(spans)
+            if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
+            and not is_no_phone(window[a:b], (before + window[start:])[: len(before) + a - start])
         ]
         return [("PHONE_NUMBER", a, b, score) for a, b in longest]
 
@@ -176,8 +186,9 @@ def _is_range(core: str) -> bool:
 
 
 def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:
-    """The IPv4 or IPv6 address that `text` is. Not one: a version (`v1.2.3.4`), a part with a leading zero, an
-    IPv6 form without a digit (`Add::Face`); and, by choice, one that is not globally routable."""
+    """The IPv4 or IPv6 address that `text` is. Not one: a version (`v1.2.3.4`, and four small numbers unless the words
+    before speak of IP), a part with a leading zero, an IPv6 form without a digit (`Add::Face`) or of fewer than three
+    groups (`rc[::2]`); and, by choice, one that is not globally routable."""
     candidate = text.rstrip(":") if text.count("::") == 0 else text
     try:
         address = ipaddress.ip_address(candidate)
@@ -185,11 +196,14 @@ def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:
         return []
     if public_only and not address.is_global:
         return []
-    if address.version == 6 and not any(c.isdigit() for c in candidate):
+    groups = [group for group in candidate.split(":") if group]
+    if address.version == 6 and (len(groups) < MIN_IPV6_GROUPS or not any(c.isdigit() for c in candidate)):
         return []
     if address.version == 4 and _NO_ADDRESS.search(before):
         return []
-    score = 0.95 if has_context(words_before(before), ("ip", "ipv4", "ipv6")) else 0.6
+    score = 0.95 if {"ip", "ips", "ipv4", "ipv6"} & set(words_before(before)) else 0.6
+    if address.version == 4 and score < 0.95 and is_version(candidate, before):
+        return []
     return [("IP_ADDRESS", 0, len(candidate), score)]
 
 

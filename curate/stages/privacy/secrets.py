@@ -90,7 +90,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    r"^(?:[*•x.]+|\$\{?.*|%.*%|\{.*\}|(?:your|my|the|some|example|change)[_-]?\w*)$", re.IGNORECASE
+    r"^(?:[*•x.]+|\d{1,4}-[a-z]+|\$\{?.*|%.*%|\{.*\}|(?:your|my|the|some|example|change)[_-]?\w*)$", re.IGNORECASE
 )
 
 

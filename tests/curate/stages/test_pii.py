@@ -76,6 +76,47 @@ def test_finds_exactly_the_value(detector: Detector, text: str, expected: list[t
     assert found(detector, text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in Spain, ISBN 84-8048-639-2.",
+        "ISBN-10: 0-521-53927-7, ISSN 0269-9648",
+        "Lancet 2 (12): 717. doi:10.1016/S1474-4422(03)00604-5. S2CID 243457461.",
+        "http://www.doiserbia.nb.rs/img/doi/0350-1302/2007/",
+        "www.example.com/large/0486421945 and /64901/bn_7013162045",
+        "EAN: 4013389466813, Artikel-Nr. 8815952953, tariff code: 8482.10.50.68",
+        "Fixed startup (Bug 1680877)",
+        "Mon - Fri: 08.30 - 17.30, Sat 9.00 - 12.00 - 15.00 - 18 .00",
+        "30.09.1891, 02-22-2016 08:07, 04.04.06 and 13.07.2014 10:20:30",
+        "posted 2019-09-3007:42 by",
+        "[stdout:0] [ 0.60640442   0.95919621] and 1.2511263318488451",
+        "17 / 3 is 5.666666666666667",
+        "the numbers 12 -48 28 -63 60 and 14 \u221223 21 \u221217 14",
+        "Image Resizer 2.7.3.1, EC 1.2.5.1, riak_pb 2.0.0.16",
+        "even = rc[::2]",
+        "a list of tokens (5-tuples, see tokenize)",
+    ],
+)
+def test_numbers_that_are_known_for_something_else_stay(detector: Detector, text: str) -> None:
+    assert found(detector, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("to order 1-800-984-0989 or 800-451-9930", ["1-800-984-0989", "800-451-9930"]),
+        ("Tel/Fax:020 7515 7774", ["020 7515 7774"]),
+        ("https://wa.me/+12126647665", ["+12126647665"]),
+        ("reference desk 212-439-6540, item 04 76 40 63 62", ["212-439-6540", "04 76 40 63 62"]),
+        ("IP 4.4.2.8, see http://1.2.3.4/", ["4.4.2.8", "1.2.3.4"]),
+        ("no. 04.66.93.80.04", ["04.66.93.80.04"]),
+        ("in 5, 4111 1111 1111 1111", ["4111 1111 1111 1111"]),
+    ],
+)
+def test_what_resembles_such_numbers_is_found(detector: Detector, text: str, expected: list[str]) -> None:
+    assert [value for _, value in found(detector, text)] == expected
+
+
 def test_a_private_key_is_found_to_its_last_line(detector: Detector) -> None:
     key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEabc+/9\n" * 20 + "-----END RSA PRIVATE KEY-----"
     assert found(detector, f"see\n{key}\nand more") == [("SECRET", key)]
