@@ -149,7 +149,7 @@ FEATURES: list[str] = [
     *(f"hint_{name}" for name in HINTS),
 ]
 N_FEATURES = len(FEATURES)
-N_GROUPS, N_CLASSES, N_TEXTS = len(GROUPS), len(markup.CLASS_NAMES), len(markup.TEXT_NAMES)
+N_GROUPS, N_CLASSES, N_TEXTS, N_PAGE = len(GROUPS), len(markup.CLASS_NAMES), len(markup.TEXT_NAMES), len(_PAGE)
 GROUP_OF = np.full(len(markup.NAMES), -1, np.int8)
 for _index, _names in enumerate(GROUPS.values()):
     for _name in _names.split():

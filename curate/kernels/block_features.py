@@ -18,6 +18,7 @@ from curate.kernels.block_feature_names import (
     N_CLASSES,
     N_FEATURES,
     N_GROUPS,
+    N_PAGE,
     N_TEXTS,
     OFFSETS,
 )
@@ -59,11 +60,12 @@ def _features(
     if n == 0:
         return out
     # Prefix sums over blocks: characters, link characters, stops and commas.
-    sums = np.zeros((n + 1, 3), np.float64)
+    sums, logs = np.zeros((n + 1, 3), np.float64), np.empty(n, np.float64)
     for b in range(n):
         sums[b + 1, 0] = sums[b, 0] + counts[b, C_CHARS]
         sums[b + 1, 1] = sums[b, 1] + counts[b, C_LINK]
         sums[b + 1, 2] = sums[b, 2] + counts[b, C_STOPS] + counts[b, C_COMMAS]
+        logs[b] = np.log(max(counts[b, C_CHARS], 1))
     total = max(sums[n, 0], 1.0)
     # Per element: distances to ancestors by group and class word, depth, path hash, readability-like score.
     groups = np.full((nodes, N_GROUPS), FAR, np.uint8)
@@ -73,9 +75,9 @@ def _features(
     for e in range(1, nodes):
         up = parent[e]
         for g in range(N_GROUPS):
-            groups[e, g] = min(groups[up, g] + 1, FAR)
+            groups[e, g] = groups[up, g] + (groups[up, g] < FAR)
         for c in range(N_CLASSES):
-            classes[e, c] = min(classes[up, c] + 1, FAR)
+            classes[e, c] = classes[up, c] + (classes[up, c] < FAR)
         if GROUP_OF[tag[e]] >= 0:
             groups[e, GROUP_OF[tag[e]]] = 0
         bits, c = node_bits[e], 0
@@ -138,6 +140,22 @@ def _features(
     for b in range(n - 2, -1, -1):
         heading = T_H1 <= tag[block_node[b + 1]] <= T_H6
         next_heading[b] = 1 if heading else min(next_heading[b + 1] + 1, 99)
+    of_page = np.empty(N_PAGE + len(hints), np.float32)
+    of_page[0] = np.log(total)
+    of_page[1] = n
+    of_page[2] = sums[n, 1] / total
+    of_page[3] = 100 * sums[n, 2] / total
+    for k in range(6):
+        of_page[4 + k] = shares[k] / total
+    of_page[10] = articles
+    of_page[11] = shares[6] / total
+    of_page[12] = forum
+    of_page[13] = product
+    of_page[14] = comment
+    of_page[15] = card
+    of_page[16] = largest_path / total
+    of_page[17] = shares[7] / total
+    of_page[N_PAGE:] = hints
     since_h1, since_heading, heading_level, heading_at = 0, 99, 0, 0.0
     h1_seen = False
     for b in range(n):
@@ -145,7 +163,7 @@ def _features(
         characters = max(own[C_CHARS], 1)
         level = tag[e] - T_H1 + 1 if T_H1 <= tag[e] <= T_H6 else 0
         f = 0
-        row[f] = np.log(characters)
+        row[f] = logs[b]
         row[f + 1] = own[C_WORDS]
         row[f + 2] = characters / max(own[C_WORDS], 1)
         row[f + 3] = own[C_DIGITS] / characters
@@ -233,7 +251,7 @@ def _features(
             other = b + offset
             if 0 <= other < n:
                 there = max(counts[other, C_CHARS], 1)
-                row[f] = np.log(there)
+                row[f] = logs[other]
                 row[f + 1] = counts[other, C_LINK] / there
                 row[f + 2] = counts[other, C_STOPS]
                 row[f + 3] = T_H1 <= tag[block_node[other]] <= T_H6
@@ -248,27 +266,7 @@ def _features(
             row[f] = np.log(inside / (last - first))
             row[f + 1] = (sums[last, 1] - sums[first, 1]) / inside
             f += 2
-        row[f] = np.log(total)
-        row[f + 1] = n
-        row[f + 2] = sums[n, 1] / total
-        row[f + 3] = 100 * sums[n, 2] / total
-        row[f + 4] = shares[0] / total
-        row[f + 5] = shares[1] / total
-        row[f + 6] = shares[2] / total
-        row[f + 7] = shares[3] / total
-        row[f + 8] = shares[4] / total
-        row[f + 9] = shares[5] / total
-        row[f + 10] = articles
-        row[f + 11] = shares[6] / total
-        row[f + 12] = forum
-        row[f + 13] = product
-        row[f + 14] = comment
-        row[f + 15] = card
-        row[f + 16] = largest_path / total
-        row[f + 17] = shares[7] / total
-        f += 18
-        for h in range(len(hints)):
-            row[f + h] = hints[h]
+        row[f:] = of_page
     return out
 
 

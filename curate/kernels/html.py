@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels import markup
-from curate.kernels.compiled import allocating_kernel
+from curate.kernels.compiled import allocating_kernel, kernel
 from curate.kernels.html_bytes import (
+    after_comment,
     attribute_value,
     class_bits,
     contains,
@@ -60,7 +61,7 @@ MAX_DEPTH = 512
 T_A, T_PRE, T_BR, T_IMG, T_HR = (markup.CODE[name] for name in ["a", "pre", "br", "img", "hr"])
 T_SCRIPT, T_TITLE, T_MATH, T_BUTTON, T_CODE = (markup.CODE[n] for n in ["script", "title", "math", "button", "code"])
 T_B, T_STRONG, T_BODY, T_HTML, T_INPUT, T_XMP = (
-    markup.CODE[name] for name in ["b", "strong", "body", "html", "input", "xmp"]
+    markup.CODE[n] for n in ["b", "strong", "body", "html", "input", "xmp"]
 )
 (
     A_CLASS, A_ID, A_ROLE, A_HREF, A_STYLE, A_HIDDEN, A_ALT, A_SRC, A_TYPE, A_ITEMPROP, A_ARIA, A_COLSPAN, A_ROWSPAN,
@@ -68,8 +69,7 @@ T_B, T_STRONG, T_BODY, T_HTML, T_INPUT, T_XMP = (
 MATH_BIT = np.int64(1) << markup.CLASS_NAMES.index("math")
 N_CLASSES = len(markup.CLASS_NAMES)
 SEEN_CLASSES = (np.int64(1) << N_CLASSES) - 1
-N_TAGS = len(markup.NAMES)
-N_COUNTS = len(COUNTS)
+N_TAGS, N_COUNTS = len(markup.NAMES), len(COUNTS)
 
 
 class Page(NamedTuple):
@@ -111,26 +111,13 @@ _DISPLAY, _NONE, _TRUE, _MIMETEX, _LATEX = (
 )
 
 
-@allocating_kernel
-def _scan(page, known):
+@kernel
+def _read(
+    page, known, tag, parent, node_bits, signature, first_block, last_block, columns, rows, kind, start, end,
+    first_segment, block_node, counts, inline_bits, text, stack, concealed, opened, never_closed,
+):  # fmt: skip
+    """Fills the arrays; how many elements, segments and blocks there are."""
     n = len(page)
-    most = 2
-    for i in range(n):
-        most += page[i] == 60
-    # Room for what a page of so many tags could have: only what is used is ever touched.
-    tag, parent = np.empty(most, np.int16), np.empty(most, np.int32)
-    node_bits, signature = np.empty(most, np.int64), np.empty(most, np.int64)
-    first_block, last_block = np.empty(most, np.int32), np.empty(most, np.int32)
-    columns, rows = np.empty(most, np.int16), np.empty(most, np.int16)
-    tag[0] = parent[0] = node_bits[0] = signature[0] = first_block[0] = 0
-    columns[0] = rows[0] = 1
-    kind, start, end = np.zeros(2 * most, np.uint8), np.empty(2 * most, np.int32), np.empty(2 * most, np.int32)
-    first_segment, block_node = np.empty(2 * most + 1, np.int32), np.empty(2 * most, np.int32)
-    counts = np.empty((most, N_COUNTS), np.int32)
-    inline_bits, text = np.empty(most, np.int64), np.empty((most, 2), np.int64)
-    stack, concealed = np.zeros(MAX_DEPTH + 1, np.int32), np.zeros(MAX_DEPTH + 1, np.uint8)
-    opened = np.zeros(N_TAGS, np.int32)
-    never_closed = np.zeros(N_TAGS + 1, np.bool_)
     nodes, segments, blocks, depth, overflow = 1, 0, 0, 0, 0
     block, hidden, skip_depth, number_depth, images, inputs = -1, 0, 0, 0, 0, 0
     i = 0
@@ -168,16 +155,12 @@ def _scan(page, known):
         # -------- comments, doctypes, processing instructions
         if page[i] == 33 or page[i] == 63:
             if i + 2 < n and page[i + 1] == 45 and page[i + 2] == 45 and not never_closed[N_TAGS]:
-                k = i + 3
-                while k < n and not (page[k] == 62 and page[k - 1] == 45 and page[k - 2] == 45):
-                    k += 1
-                if k < n:
-                    i = k + 1
+                after = after_comment(page, i + 3)
+                if after > 0:
+                    i = after
                     continue
                 never_closed[N_TAGS] = True
-            while i < n and page[i] != 62:
-                i += 1
-            i += 1
+            i = find_byte(page, 62, i, n) + 1
             continue
         closing = page[i] == 47
         if closing:
@@ -322,10 +305,7 @@ def _scan(page, known):
                 elif code == T_XMP and skip_depth == 0:
                     formula = LITERAL
                     value_start, value_end = i, end_tag
-                i = end_tag
-                while i < n and page[i] != 62:
-                    i += 1
-                i += 1
+                i = find_byte(page, 62, end_tag, n) + 1
         if formula >= 0:
             apart = formula == LITERAL and opened[T_PRE] == 0
             if apart:
@@ -383,6 +363,29 @@ def _scan(page, known):
         last_block[stack[depth]] = blocks
         depth -= 1
     first_segment[blocks] = segments
+    return nodes, segments, blocks
+
+
+@allocating_kernel
+def _scan(page, brackets, known):
+    most = brackets + 2
+    # Room for what a page of so many tags could have: only what is used is ever touched.
+    tag, parent = np.empty(most, np.int16), np.empty(most, np.int32)
+    node_bits, signature = np.empty(most, np.int64), np.empty(most, np.int64)
+    first_block, last_block = np.empty(most, np.int32), np.empty(most, np.int32)
+    columns, rows = np.empty(most, np.int16), np.empty(most, np.int16)
+    tag[0] = parent[0] = node_bits[0] = signature[0] = first_block[0] = 0
+    columns[0] = rows[0] = 1
+    kind, start, end = np.zeros(2 * most, np.uint8), np.empty(2 * most, np.int32), np.empty(2 * most, np.int32)
+    first_segment, block_node = np.empty(2 * most + 1, np.int32), np.empty(2 * most, np.int32)
+    counts = np.empty((most, N_COUNTS), np.int32)
+    inline_bits, text = np.empty(most, np.int64), np.empty((most, 2), np.int64)
+    stack, concealed = np.zeros(MAX_DEPTH + 1, np.int32), np.zeros(MAX_DEPTH + 1, np.uint8)
+    opened, never_closed = np.zeros(N_TAGS, np.int32), np.zeros(N_TAGS + 1, np.bool_)
+    nodes, segments, blocks = _read(
+        page, known, tag, parent, node_bits, signature, first_block, last_block, columns, rows, kind, start, end,
+        first_segment, block_node, counts, inline_bits, text, stack, concealed, opened, never_closed,
+    )  # fmt: skip
     return (
         tag[:nodes], parent[:nodes], node_bits[:nodes], signature[:nodes], first_block[:nodes], last_block[:nodes],
         kind[:segments], start[:segments], end[:segments], first_segment[: blocks + 1], block_node[:blocks],
@@ -393,4 +396,5 @@ def _scan(page, known):
 
 def scan(page: bytes) -> Page:
     """Elements, segments and blocks of a UTF-8 page of up to 2 GiB."""
-    return Page(*_scan(np.frombuffer(page, np.uint8), np.zeros(KNOWN_SIZE, np.bool_)))
+    array = np.frombuffer(page, np.uint8)
+    return Page(*_scan(array, np.count_nonzero(array == ord("<")), np.zeros(KNOWN_SIZE, np.bool_)))

@@ -112,6 +112,17 @@ def find_byte(page, byte, start, end):
 
 
 @kernel
+def after_comment(page, start):
+    """Position after the `-->` that ends a comment, its `>` at `start` or later; 0 if there is none."""
+    i = find_byte(page, 62, start, len(page))
+    while i < len(page):
+        if page[i - 1] == 45 and page[i - 2] == 45:
+            return i + 1
+        i = find_byte(page, 62, i + 1, len(page))
+    return 0
+
+
+@kernel
 def find_tag(page, start):
     """Position of the next `<` that begins a tag, a comment or the like; the page's end if there is none."""
     part = page[start:]

@@ -136,7 +136,7 @@ def name_hash(name: bytes) -> int:
     return value
 
 
-def _hash_table(
+def hash_table(
     names: Sequence[str], others: Mapping[str, int] = MappingProxyType({})
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Open-addressing table: hashes (−1: free) and codes."""
@@ -151,13 +151,13 @@ def _hash_table(
     return hashes, codes
 
 
-TAG_HASHES, TAG_CODES = _hash_table(NAMES, {"mml:math": CODE["math"], "m:math": CODE["math"]})
+TAG_HASHES, TAG_CODES = hash_table(NAMES, {"mml:math": CODE["math"], "m:math": CODE["math"]})
 
 ATTRIBUTES = [
     "", "class", "id", "role", "href", "style", "hidden", "alt", "src", "type", "itemprop", "aria-hidden", "colspan",
     "rowspan",
 ]  # fmt: skip
-ATTRIBUTE_HASHES, ATTRIBUTE_CODES = _hash_table(ATTRIBUTES)
+ATTRIBUTE_HASHES, ATTRIBUTE_CODES = hash_table(ATTRIBUTES)
 
 # Words of class, id, role and itemprop that say what a part of a page is for. `_` stands for the word's edge.
 CLASS_WORDS: dict[str, str] = {

@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from curate.kernels.html_head import LICENSE, META, find_marks
+from curate.kernels.html_head import LICENSE, META, find_marks, meta_names
 from curate.stages.extract.references import unescape
 
 _REL = re.compile(r"""\brel\s{0,3}=\s{0,3}["']?[\w\s:-]{0,60}\blicense""", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([a-zA-Z:_-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-_VALUE = re.compile(rb"""=\s*["']?([^"'\s>=]+)""")
-"""The first word of an attribute's value. To search for the attributes that can name a meta would take longer than to
-look into the few metas that have such a word elsewhere."""
 _TITLE = re.compile(rb"<title\b[^>]{0,1000}>([^<]{1,8000})", re.IGNORECASE)
 _HTML = re.compile(rb"<html\b([^>]{0,4000})>", re.IGNORECASE)
 _HEADING = re.compile(rb"<h1\b[^>]{0,1000}>(.{1,8000}?)</h1", re.IGNORECASE | re.DOTALL)
@@ -51,11 +48,12 @@ _ROBOT_FLAGS = frozenset(
         "noimageindex",
     }
 )
-_WANTED = frozenset(
-    b"author article:author_name dc.creator parsely-author content-language og:site_name application-name "
-    b"article:published_time datepublished dc.date dc.date.issued pubdate date og:description description og:title "
-    b"dc.rights dcterms.license tdm-reservation og:type generator".split()
-) | {name.encode() for name in _ROBOTS}
+_WANTED = meta_names(
+    "author article:author_name dc.creator parsely-author content-language og:site_name application-name "
+    "article:published_time datepublished dc.date dc.date.issued pubdate date og:description description og:title "
+    "dc.rights dcterms.license tdm-reservation og:type generator".split()
+    + list(_ROBOTS)
+)
 """Names of the metas that are read."""
 _TYPED = frozenset({"article", "newsarticle", "blogposting", "product", "webpage", "recipe", "report", "techarticle"})
 
@@ -98,11 +96,9 @@ def read_head(source: bytes) -> Head:
     metas: dict[str, str] = {}
     json_ld: list[str] = []
     licenses: list[str] = []
-    for kind, start, end in find_marks(source).tolist():
+    for kind, start, end in find_marks(source, _WANTED).tolist():
         if kind == META:
-            tag = source[start:end]
-            if any(b"&" in value or value.lower() in _WANTED for value in _VALUE.findall(tag)):
-                _add_meta(metas, _attributes(tag.decode("utf-8", "replace")))
+            _add_meta(metas, _attributes(source[start:end].decode("utf-8", "replace")))
         elif kind == LICENSE:
             if len(licenses) < MAX_LICENSE_MENTIONS:
                 licenses.append(source[start : end + 1].decode("utf-8", "replace"))

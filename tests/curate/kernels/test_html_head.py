@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 import re
 
-from curate.kernels.html_head import JSON_LD, LICENSE, MAX_TAG, META, find_marks
+from curate.kernels.html_head import JSON_LD, LICENSE, MAX_TAG, META, find_marks, meta_names
 
 _TAG = re.compile(rb"<(?:(meta)(?=\s)|(script)(?=\s)|a(?=\s)|link(?=\s))([^<>]*)>", re.IGNORECASE)
+
+
+WANTED = {b"author", b"og:title"}
 
 
 def plain_marks(page: bytes) -> list[tuple[int, int, int]]:
@@ -18,7 +21,9 @@ def plain_marks(page: bytes) -> list[tuple[int, int, int]]:
         if end - tag.start() > MAX_TAG or tag.start() >= len(page) - 7:
             continue
         if tag[1]:
-            found.append((META, tag.start() + 5, end))
+            values = re.findall(rb"""=\s*["']?([^"'\s=]+)""", tag[3])
+            if any(b"&" in value or value.lower() in WANTED for value in values):
+                found.append((META, tag.start() + 5, end))
         elif tag[2]:
             if b"application/ld+json" in tag[3].lower():
                 found.append((JSON_LD, end + 1, end))
@@ -33,11 +38,13 @@ def test_marks_are_those_of_a_plain_reading() -> None:
         b"<", b">", b"<a ", b"<A\n", b"<a", b"<link ", b"<LINK\trel=license ", b"<links ", b"<meta ", b"<Meta\n",
         b"<metal ", b"<script ", b"<script>", b"type=application/ld+json", b"APPLICATION/LD+JSON", b"href=x", b"lice",
         b"licd", b"lic", b"slice(", b" ", b"text", b"=", b'"', b"x" * 600, b"x" * (MAX_TAG - 10), b"<!-- ", b"</a>",
+        b"name=author", b"property = 'OG:title", b"content=author's", b"n=&#97;uthor", b"'", b"<meta name=author ",
     ]  # fmt: skip
+    names = meta_names(name.decode() for name in WANTED)
     seen = set()
     for _ in range(4000):
         page = b"".join(draw.choices(words, k=draw.randrange(14)))
-        marks = [tuple(mark) for mark in find_marks(page).tolist()]
+        marks = [tuple(mark) for mark in find_marks(page, names).tolist()]
         assert marks == plain_marks(page), page
         seen.update(kind for kind, _, _ in marks)
     assert seen == {META, JSON_LD, LICENSE}
