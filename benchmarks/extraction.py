@@ -33,7 +33,7 @@ from benchmarks import extraction_scripts
 from benchmarks import extraction_tables as tables
 from benchmarks.extraction_fidelity import code_kept, formulas_kept
 from benchmarks.extraction_tables import TextOf, group_of
-from classifiers.blocks import fold_models
+from classifiers.blocks import fold_models, gold_pages
 from classifiers.blocks_data import (
     CRAWL_SETS,
     FOLDS,
@@ -41,7 +41,6 @@ from classifiers.blocks_data import (
     benchmark_sources,
     crawl_sources,
     fold_of,
-    prepare,
     words_of,
 )
 from curate.kernels.block_net import Net
@@ -150,7 +149,7 @@ def cached_folds(path: Path | None, data: Path) -> Callable[[], Sequence[BlockMo
                     BlockModel(*(part(*(arrays[f"{fold}_{name}"] for name in part._fields)) for part in (Trees, Net)))
                     for fold in range(FOLDS)
                 ]
-        models = fold_models([prepare(source) for source in (*benchmark_sources(data), *crawl_sources(data))])
+        models = fold_models(gold_pages(data))
         if path:
             named = {
                 f"{fold}_{name}": array

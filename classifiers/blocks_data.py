@@ -1,7 +1,7 @@
 """Pages with gold text for the block model: who they are, what their blocks are, which of these are content.
 
-In go the benchmark's development pages and the crawl's pages with gold text, out come `GoldPage`s: scanned once,
-with a label and a weight for each block.
+In go the benchmark's development pages, the crawl's pages with gold text and its recipes, out come `GoldPage`s: scanned
+once, with a label and a weight for each block.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import tldextract
 
+from classifiers.blocks_recipes import known_blocks
 from curate.kernels.block_features import features
+from curate.kernels.block_net import groups
 from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_WORDS
 from curate.kernels.html_text import AS_MARKED_UP, emit
@@ -31,6 +33,8 @@ from curate.stages.extract.metadata import read_head
 
 CRAWL_SETS = ("chinese_wced", "fundus", "readability", "newspaper", "llm_webkit")
 """Crawl sets whose gold is a page's whole text (human, or a site's own parser)."""
+RECIPES = "recipe_scrapers"
+"""The crawl set whose gold is a recipe's title, ingredients and steps, a line each, and nothing else of the page."""
 FOLDS = 5
 _WORD = re.compile(r"\w+")
 _DOMAIN = tldextract.TLDExtract(suffix_list_urls=())
@@ -69,12 +73,22 @@ class GoldPage:
     gold: list[str]
 
     @property
+    def partial(self) -> bool:
+        """Whether only some blocks' labels are known: those with a weight."""
+        return self.collection == RECIPES
+
+    @property
     def fold(self) -> int:
         return fold_of(self.domain)
 
     def f1(self, keep: npt.NDArray[np.bool_]) -> float:
         """Word-F1 of the chosen blocks."""
         return word_f1([word for b in np.flatnonzero(keep) for word in self.words[b]], self.gold)
+
+    def kept(self, keep: npt.NDArray[np.bool_]) -> float:
+        """The share of the words of blocks known to be content that stands in the chosen blocks."""
+        sizes = np.array([len(words) for words in self.words]) * (self.labels >= 0.5)
+        return float((sizes * keep).sum() / sizes.sum())
 
 
 def fold_of(domain: str) -> int:
@@ -163,9 +177,15 @@ def prepare(source: Source) -> GoldPage:
         for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     ]
     gold = words_of(source.gold)
+    if source.collection == RECIPES:
+        known = known_blocks(words, [words_of(line) for line in source.gold.split("\n")], groups(page)[0])
+        labels = known.astype(np.float32)
+        weights = block_weights(page, sum(len(words[b]) for b in np.flatnonzero(known)), known)
+    else:
+        labels, weights = label_blocks(words, gold), block_weights(page, len(gold))
     return GoldPage(
-        source.name, source.collection, source.kind, source.domain, source.language, page, rows,
-        label_blocks(words, gold), block_weights(page, len(gold)), words, gold,
+        source.name, source.collection, source.kind, source.domain, source.language, page, rows, labels, weights,
+        words, gold,
     )  # fmt: skip
 
 
@@ -217,9 +237,12 @@ def label_blocks(words: Sequence[Sequence[str]], gold: Sequence[str]) -> npt.NDA
     return labels
 
 
-def block_weights(page: Page, n_gold: int) -> npt.NDArray[np.float64]:
+def block_weights(page: Page, n_gold: int, known: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
     """A block weighs as many words as it has, in proportion to its page's gold, so that the loss follows a mean
-    over pages of word-F1; a page that is nearly all furniture does not outweigh the others."""
-    words = np.minimum(page.counts[:, C_WORDS], 400).astype(np.float64)
+    over pages of word-F1; a page that is nearly all furniture does not outweigh the others. Blocks of which nothing
+    is known weigh nothing."""
+    if known is None:
+        known = np.ones(len(page.node), np.bool_)
+    words = np.minimum(page.counts[:, C_WORDS], 400) * known.astype(np.float64)
     gold = max(n_gold, 20)
-    return words / (gold + 0.3 * min(float(words.sum()), 3 * gold)) + 1e-4
+    return (words / (gold + 0.3 * min(float(words.sum()), 3 * gold)) + 1e-4) * known  # type: ignore[no-any-return]

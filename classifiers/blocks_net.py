@@ -50,11 +50,12 @@ class PageInput(NamedTuple):
 
 
 def page_input(page: GoldPage, page_weight: float, min_words: float) -> PageInput:
-    """A page's arrays; `min_words` is what a block without words weighs in the soft F1."""
+    """A page's arrays; `min_words` is what a block without words weighs in the soft F1. A page of which only some
+    blocks are known has no F1, so it has only the logistic loss of these."""
     path, above = groups(page.page)
     return PageInput(
         page.rows, page.page.tag[page.page.node].astype(np.int64), path, above, weights(page.page),
-        np.maximum(page.page.counts[:, C_WORDS], min_words).astype(np.float32), page.labels,
+        np.maximum(page.page.counts[:, C_WORDS], min_words).astype(np.float32) * (not page.partial), page.labels,
         page.weights.astype(np.float32), page_weight,
     )  # fmt: skip
 
