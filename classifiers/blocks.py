@@ -210,9 +210,9 @@ Made by: `python -m classifiers train blocks`. One thread, fixed seed: the same 
 Trained on pages: {sets}.
 `wcxb` is the development half of Murrough-Foley/web-content-extraction-benchmark (CC-BY-4.0;
 its gold text was drafted by a model, then reviewed). `recipe_scrapers` (hhursev/recipe-scrapers, MIT) gives recipes'
-titles, ingredients and steps: only blocks that certainly hold one are learned from, and such a page weighs a third of
-the others. The others are public test pages of extraction tools with the tools' or people's gold text. No page text is
-in the model.
+titles, ingredients and steps: the network alone learns from them, only from blocks that certainly hold one, and such a
+page counts a sixth of one of `wcxb`. The others count half; they are public test pages of extraction tools with the
+tools' or people's gold text. No page text is in the model.
 
 Word-F1, mean over pages, cross-validated in {FOLDS} folds by registrable domain; of recipes, the share of the words of
 known ingredients and steps that is kept, which says nothing of what else is:
