@@ -56,7 +56,7 @@ def _features(
     hints, page_bytes,
 ):  # fmt: skip
     n, nodes = len(block_node), len(tag)
-    out = np.zeros((n, N_FEATURES), np.float32)
+    out = np.empty((n, N_FEATURES), np.float32)
     if n == 0:
         return out
     # Prefix sums over blocks: characters, link characters, stops and commas.
@@ -259,6 +259,7 @@ def _features(
                 row[f + 5] = path_keys[other] == path_keys[b]
             else:
                 row[f] = row[f + 1] = -1
+                row[f + 2] = row[f + 3] = row[f + 4] = row[f + 5] = 0
             f += 6
         for width in (5, 12):
             first, last = max(b - width, 0), min(b + width + 1, n)

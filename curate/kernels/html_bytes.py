@@ -160,7 +160,7 @@ def class_bits(page, start, end, shape):
     """Bits of the words of CLASS_WORDS in a range, and the hash `shape` carried on over its bytes."""
     state, bits = CLASS_TABLE[EDGE], np.int64(0)
     for byte in page[start:end]:
-        state = CLASS_TABLE[state | FOLD[byte]]
-        bits |= CLASS_BITS[state >> SYMBOL_BITS]
+        state = CLASS_TABLE[state << SYMBOL_BITS | FOLD[byte]]
+        bits |= CLASS_BITS[state]
         shape = ((shape ^ byte) * 16777619) & 0xFFFFFFFF
-    return bits | CLASS_BITS[CLASS_TABLE[state | EDGE] >> SYMBOL_BITS], shape
+    return bits | CLASS_BITS[CLASS_TABLE[state << SYMBOL_BITS | EDGE]], shape

@@ -79,8 +79,8 @@ def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
             begin = i
             while i < end and IS_WORD[page[i]]:
                 byte = page[i]
-                state = TEXT_TABLE[state | FOLD[byte]]
-                bits |= TEXT_BITS[state >> SYMBOL_BITS]
+                state = TEXT_TABLE[state << SYMBOL_BITS | FOLD[byte]]
+                bits |= TEXT_BITS[state]
                 words += value == 0
                 value = ((value ^ LOWER[byte]) * 16777619 + 1) & 0xFFFFFFFF
                 capitals += (byte > 64) & (byte < 91)
@@ -89,8 +89,8 @@ def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
             characters += i - begin
             last_stop = False
             continue
-        state = TEXT_TABLE[state | FOLD[byte]]
-        bits |= TEXT_BITS[state >> SYMBOL_BITS]
+        state = TEXT_TABLE[state << SYMBOL_BITS | FOLD[byte]]
+        bits |= TEXT_BITS[state]
         step, in_word = 1, False
         if byte < 128:
             if byte == 44 or byte == 59 or byte == 58:
@@ -166,7 +166,7 @@ def measure(page, start, end, counts, text, in_link, in_bold, in_code, known):
     if value:
         of_title += known[value & KNOWN]
         total = (total * 31 + value) & 0xFFFFFFFFFFFF
-    text[0] = bits | TEXT_BITS[TEXT_TABLE[state | EDGE] >> SYMBOL_BITS]
+    text[0] = bits | TEXT_BITS[TEXT_TABLE[state << SYMBOL_BITS | EDGE]]
     text[1] = total
     counts[C_ENDS] = last_stop
     counts[C_CHARS] += characters

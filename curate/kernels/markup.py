@@ -241,12 +241,12 @@ for _letter in range(26):
 
 
 SYMBOL_BITS = 5
-"""A state is its number shifted by so much, so that the place of what follows it is `state | symbol`."""
+"""What follows a state stands at `state << SYMBOL_BITS | symbol`."""
 
 
-def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """Aho and Corasick's automaton (1975): what follows each state, by symbol, and by its number the bits of the words
-    that end there."""
+def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
+    """Aho and Corasick's automaton (1975): the state that follows each by a symbol, and the bits of the words that end
+    at each."""
     children: list[dict[int, int]] = [{}]
     bits = [0]
     for bit, pieces in enumerate(words.values()):
@@ -273,8 +273,8 @@ def automaton(words: dict[str, str]) -> tuple[npt.NDArray[np.uint32], npt.NDArra
             failure[child] = int(table[failure[state], symbol])
             table[state, symbol] = child
             queue.append(child)
-    following = np.zeros((len(children), 1 << SYMBOL_BITS), np.uint32)
-    following[:, :28] = table.astype(np.uint32) << SYMBOL_BITS
+    following = np.zeros((len(children), 1 << SYMBOL_BITS), np.uint16)
+    following[:, :28] = table
     return following.ravel(), np.array(bits, dtype=np.int64)
 
 
