@@ -1,11 +1,10 @@
 """Sums the trees of a gradient-boosted model over rows of float32 features, without a branch for each node.
 
-No tree is walked, since every second step of a walk is guessed wrong by the processor. Instead every node says which
+No tree is walked, since where a step of a walk leads cannot be foreseen by a processor. Instead every node says which
 leaves a value above its threshold rules out, a bit each, and of those that no node rules out the leftmost is the row's
 (QuickScorer: Lucchese et al., SIGIR 2015). All nodes are asked, for many rows at once, several in one vector
 instruction (V-QuickScorer: Lucchese et al., SIGIR 2016). Thresholds are rounded down to float32, which changes no
-comparison with a float32 value, and leaves are summed in the order of the trees: the answer is that of the model's own
-library.
+comparison with a float32 value, and leaves are summed in the order of the trees, as the model's own library does it.
 """
 
 from __future__ import annotations
