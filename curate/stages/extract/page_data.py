@@ -94,9 +94,20 @@ def _data(source: bytes) -> Iterator[str]:
             yield unescape((found[1] or found[2]).decode("utf-8", "replace"))
 
 
+class _Unnumbered(str):
+    """A text of which the lines are not counted. An error of `json` counts those before it, so that a script full of
+    what is nearly JSON would cost the square of its length."""
+
+    def count(self, *_: object) -> int:
+        return 0
+
+    def rfind(self, *_: object) -> int:
+        return 0
+
+
 def _values(script: str) -> Iterator[Any]:
     """What of a script reads as JSON: objects, lists and strings."""
-    at, waste = 0, 0
+    script, at, waste = _Unnumbered(script), 0, 0
     while waste <= MAX_WASTE * len(script) and (start := _START.search(script, at)):
         try:
             if start[1] == "'":

@@ -143,6 +143,7 @@ def test_chinese_and_korean_bodies_are_measured_and_compared_in_their_letters() 
         '="\\"' * 300_000,
         json.dumps({"a": "b"})[:-1] * 200_000,
         "f(" + "[{" * 300_000,
+        "=[x" * 250_000,
         "</script><script>" * 100_000,
         "<script " * 200_000,
     ],
