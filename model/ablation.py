@@ -190,7 +190,8 @@ def read(path: Path, changes: Mapping[str, Any] | None = None) -> Ablation:
     if not isinstance(raw, dict):
         raise AblationError(f"{path}: an ablation is a mapping with the keys {', '.join(Ablation.model_fields)}")
     raw = {**raw, **(changes or {})}
-    raw["arms"] = {name: arm or {} for name, arm in (raw.get("arms") or {}).items()}
+    arms = raw.get("arms") or {}
+    raw["arms"] = {name: arm or {} for name, arm in arms.items()} if isinstance(arms, dict) else arms
     try:
         ablation = Ablation.model_validate(raw)
     except ValidationError as error:

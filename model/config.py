@@ -41,9 +41,9 @@ class Config(BaseModel):
     """Training budget, in tokens; rounded down to whole steps."""
     length: int = Field(256, ge=8)
     """Sequence length, in tokens."""
-    batch_tokens: int | None = None
+    batch_tokens: int | None = Field(None, ge=1)
     """Tokens a step, over all processes; rounded to whole rows. Default: `batch_rule(tokens)`."""
-    micro_rows: int | None = None
+    micro_rows: int | None = Field(None, ge=1)
     """Rows a process computes at once; the rest is accumulated. Default: all of them."""
     seed: int = 0
     """Fixes initial weights and document order: arms with equal seeds are compared pair by pair."""
@@ -56,20 +56,20 @@ class Config(BaseModel):
     tied: bool | None = None
     """Output matrix = embedding. Default: below 60m."""
     optimiser: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float | None = None
+    learning_rate: float | None = Field(None, gt=0)
     """Peak. Default: `learning_rate_rule` of size, tokens and optimiser."""
-    weight_decay: float = 0.1
+    weight_decay: float = Field(0.1, ge=0)
     """Decoupled, on the blocks' matrices (Brown et al. 2020)."""
-    warmup_tokens: int | None = None
+    warmup_tokens: int | None = Field(None, ge=0)
     """Default: 5 % of `tokens`."""
     schedule: Literal["cosine", "wsd"] = "cosine"
     decay_fraction: float = Field(0.2, gt=0, le=1)
     """wsd: the part of `tokens` over which the rate falls (Hägele et al. 2024: 20 % matches cosine)."""
-    final_fraction: float = 0.1
+    final_fraction: float = Field(0.1, ge=0, le=1)
     """Learning rate at the end, as a part of the peak (Hoffmann et al. 2022)."""
-    clip: float = 1.0
+    clip: float = Field(1.0, gt=0)
     """Bound on the gradient's norm (Brown et al. 2020)."""
-    spike: float = 3.0
+    spike: float = Field(3.0, gt=0)
     """Stop when a step's loss exceeds the median of the 50 before it by this many nats a token."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 autocast on GPUs, and on CPUs with bf16 units for widths from 256; else fp32."""
@@ -79,15 +79,15 @@ class Config(BaseModel):
     """Recompute each block in the backward pass: less memory, a third more time."""
     parallel: Literal["auto", "ddp", "fsdp"] = "auto"
     """Under torchrun: auto is ddp; fsdp shards weights, gradients and optimiser state (FSDP2)."""
-    threads: int | None = None
+    threads: int | None = Field(None, ge=1)
     """CPU threads; default: torch's. Small models: one thread a process and several processes give more."""
-    workers: int = 1
+    workers: int = Field(1, ge=0)
     """Loader threads."""
-    checkpoint_every: int | None = None
+    checkpoint_every: int | None = Field(None, ge=1)
     """Steps between checkpoints; default: a tenth of the run."""
     checkpoint_at: list[int] = []
     """Further steps to checkpoint, and to keep."""
-    log_every: int = 10
+    log_every: int = Field(10, ge=1)
     """Steps between looks at the loss: each one makes a GPU wait."""
     tensorboard: bool = False
     """Whether OUTPUT/tensorboard gets what log.jsonl gets; needs the package."""

@@ -8,8 +8,8 @@ is not known beforehand, an `allocating_kernel` makes its own arrays, and pays.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from numba import njit
@@ -34,8 +34,21 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):  # a full disk, or a folder that was cleared: the next process compiles again
+        try:
             super().save_overload(sig, data)
+        except OSError as error:  # a full disk, or a folder that was cleared
+            if not _untold:
+                return
+            _untold.clear()
+            print(
+                f"compiled kernels cannot be kept in {self.cache_path}: {error}; each process compiles them again, for "
+                "minutes. Make room there, or set NUMBA_CACHE_DIR to another folder",
+                file=sys.stderr,
+            )
+
+
+_untold = [True]
+"""Empty once this process has told that kernels cannot be kept."""
 
 
 class _CompileTimer(event.Listener):  # type: ignore[misc]

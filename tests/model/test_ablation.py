@@ -233,6 +233,7 @@ def test_long_documents_are_cut_at_white_space() -> None:
         ({"arms": {"null": {}}}, "names of the ablation's own arms"),
         ({"points": [0.5]}, "end with 1.0"),
         ({"seeds": [0]}, "at least 2"),
+        ({"arms": 3.5}, "arms"),
         ({"colour": "red"}, "allowed at the top: name, base"),
     ],
 )

@@ -59,7 +59,9 @@ class ExtractParameters(FilterParameters):
 
 
 class Extract(MapStage):
-    """A page's main text, title and metadata, by the engine that the recipe names."""
+    """A page's main text, title and metadata, by the engine that the recipe names. `text_from` tells where in the page
+    the text stands: in `markup`, in `json_ld` (a description that the page does not show), in `data` (an article that
+    only scripts draw)."""
 
     name = "extract"
     Parameters = ExtractParameters
