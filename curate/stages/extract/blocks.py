@@ -19,7 +19,7 @@ import numpy.typing as npt
 from curate.kernels.block_choice import choose_units, even_out, said_before
 from curate.kernels.block_features import features
 from curate.kernels.block_net import Net, groups, net_odds
-from curate.kernels.element_roles import R_PREFORMATTED
+from curate.kernels.element_roles import R_HEADING, R_ITEM, R_PREFORMATTED
 from curate.kernels.html import Page, scan
 from curate.kernels.html_measure import C_CJK, C_CODE, C_WORDS
 from curate.kernels.html_segments import BREAK, LITERAL, TEXT
@@ -136,8 +136,14 @@ MIN_REPEATED = 20
 """Words of a run of blocks: a shorter one may be said again on purpose, as a label or a refrain is."""
 
 
+MIN_BARE_HEADINGS, MIN_BODY, MAX_HEADING = 3, 3, 15
+"""So many headings in a row, at the end of a text that has so many times their words, head nothing: they are tags, or
+titles of other pages. In a list, or with one of more words than the last, they are text that is set as headings."""
+
+
 def choose_blocks(odds: npt.NDArray[np.float64], page: Page, structure: Structure) -> npt.NDArray[np.bool_]:
-    """The blocks of a page that make its text: those that `choose` finds, but what is said again.
+    """The blocks of a page that make its text: those that `choose` finds, but what is said again, and headings at the
+    end that head nothing.
 
     Pages hold a passage twice for wide and for narrow screens, as a preview and in full, as a post and as its
     quotation. Tables, code and blocks with formulas are left as they are: cells repeat on purpose, and two formulas
@@ -153,6 +159,14 @@ def choose_blocks(odds: npt.NDArray[np.float64], page: Page, structure: Structur
         code = (page.counts[again, C_CODE] > 0) | (structure.roles[page.node[again], R_PREFORMATTED] > 0)
         loose = (structure.tables[again] == 0) & (structure.listings[again] == 0)
         keep[again[bare & loose & ~code]] = False
+        chosen = np.flatnonzero(keep & (words > 0))
+    roles = structure.roles[page.node[chosen]]
+    below = np.flatnonzero((roles[:, R_HEADING] == 0) | (roles[:, R_ITEM] > 0))
+    if len(below) and len(chosen) - below[-1] > MIN_BARE_HEADINGS:
+        bare_headings = chosen[below[-1] + 1 :]
+        of_each = words[bare_headings]
+        if of_each.max() <= MAX_HEADING and words[chosen[below]].sum() >= MIN_BODY * of_each.sum():
+            keep[bare_headings] = False
     return keep
 
 

@@ -323,6 +323,31 @@ def test_what_repeats_on_purpose_stays() -> None:
     assert len(likely_text("".join(formulas))) == 2
 
 
+TAGS = "".join(f"<h3><a href=/t/{tag}>{tag}</a></h3>" for tag in ["harvest", "barns", "valley"])
+
+
+def test_headings_at_the_end_that_head_nothing_are_left() -> None:
+    text = f"<h1>Harvest</h1><p>{PARAGRAPH}</p>"
+    assert likely_text(text + TAGS) == ["Harvest", PARAGRAPH.strip()]
+    assert likely_text(f"{text}<h2>Outlook</h2>{TAGS}") == ["Harvest", PARAGRAPH.strip()]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<p>{PARAGRAPH}</p>{TAGS.replace('<h3>', '<p>')}",
+        f"<p>{PARAGRAPH}</p><h2>Outlook</h2><h2>Questions</h2>",
+        f"<p>{PARAGRAPH}</p>{TAGS}<p>{PARAGRAPH.upper()}the end</p>",
+        f"<p>{PARAGRAPH * 3}</p>{TAGS}<h3>{' '.join(PARAGRAPH.split()[:20])}</h3>",
+        f"<p>{PARAGRAPH}</p><ul>{TAGS.replace('<h3>', '<li><h3>')}</ul>",
+        "<p>Three talks in all.</p>" + "".join(f"<h3>On {name} and its place in the world</h3>" for name in "ABC"),
+        TAGS,
+    ],
+)
+def test_other_headings_stay(html: str) -> None:
+    assert len(likely_text(html)) == html.count("<p>") + html.count("<h")
+
+
 def test_runs_said_before_are_found_as_defined() -> None:
     """The kernel against the definition: each longest run from its first new block on, compared with the first place
     of that block."""
