@@ -17,7 +17,7 @@ from curate.stages.extract.metadata import Metadata
 from curate.stages.extract.references import unescape
 
 MIN_WORDS = 100
-"""A shorter body is none. """
+"""A shorter body is none."""
 MIN_PARAGRAPHS, MIN_PARAGRAPH_WORDS = 3, 15
 """A body has so many paragraphs; one of a list has so many words, and such ones have half of the list's words."""
 MAX_DATA = 4_000_000
