@@ -3,7 +3,7 @@ place. Tags that ask for more than data are refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,11 @@ class PlacedSequence(list[Any]):
     """A sequence that knows where its items stand."""
 
     places: list[Place]
+
+
+def with_places(items: PlacedSequence) -> Sequence[tuple[Any, Place]]:
+    """The items, each with its place."""
+    return list(zip(items, items.places, strict=True)) if items else []
 
 
 def parse(text: str, file: str) -> Any:

@@ -11,46 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from curate.expressions import Condition
 from curate.nearest import nearest
 from curate.placed_checks import validated
-from curate.placed_yaml import Mistakes, Place, PlacedMapping, PlacedSequence, parse
+from curate.placed_yaml import Mistakes, Place, PlacedMapping, PlacedSequence, parse, with_places
 from curate.placed_yaml import RecipeError as RecipeError
+from curate.recipe_changes import change, change_one
+from curate.recipe_keys import BESIDE as BESIDE
+from curate.recipe_keys import Header as Header
 from curate.registry import registered, stage_class
 from curate.stage import MapStage, Stage, StageParameters
-
-BESIDE = {
-    "label": "tells a second use apart",
-    "where": "a condition over what stages before it have measured: the documents that the stage is for",
-}
-"""What a recipe may say of any stage beside its parameters."""
-
-INPUT_KINDS = ("warc", "wet", "arc", "parquet", "jsonl", "html", "commoncrawl")
-
-
-class Limits(BaseModel):
-    """Bounds on what one record or one task may use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    record_cpu_seconds: float = Field(
-        60.0, gt=0, description="CPU seconds that the fused stages may spend on one record before it is dead-lettered"
-    )
-    memory_mb: int = Field(2048, ge=64, description="memory that one task of a global stage plans for, in MiB")
-
-
-class Header(BaseModel):
-    """A recipe but for its stages."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, description="what reports call it")
-    input: dict[str, Any] = Field(min_length=1, description="kind of source → path, glob or URL; further keys: options")
-    output: str = Field(min_length=1, description="the run's folder: a path or an fsspec URL")
-    store: str | None = Field(None, description="folder of committed phases; default: `.phases` beside the output")
-    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)
@@ -97,7 +69,7 @@ def load(path: str | Path, settings: Sequence[str] = (), output: str | None = No
     raw = _extended(Path(path), mistakes)
     for setting in settings:
         with mistakes.noted():
-            _set(raw, setting)
+            change_one(raw, setting)
     if output is not None:
         raw["output"] = output
     return _recipe(raw, str(path), mistakes)
@@ -110,7 +82,7 @@ def load_resolved(text: str, name: str, settings: Sequence[str] = ()) -> Recipe:
     raw = _mapping(text, name)
     for setting in settings:
         with mistakes.noted():
-            _set(raw, setting)
+            change_one(raw, setting)
     return _recipe(raw, name, mistakes)
 
 
@@ -154,140 +126,8 @@ def _extended(path: Path, mistakes: Mistakes, chain: tuple[Path, ...] = ()) -> P
         if key not in ("extends", "set", "remove", "insert", "replace"):
             base[key] = value
             base.places[key] = raw.places[key]
-    _change(base, raw, mistakes)
+    change(base, raw, mistakes)
     return base
-
-
-def _change(base: PlacedMapping, raw: PlacedMapping, mistakes: Mistakes) -> None:
-    """`replace`, `remove`, `insert` and `set` of a recipe that extends another, in that order."""
-    for label, stage in _typed(raw, "replace", PlacedMapping, "label → stage", mistakes).items():
-        with mistakes.noted():
-            place = raw["replace"].places[label]
-            at = _index(base, label, place)
-            base["stages"][at] = stage
-            base["stages"].places[at] = place
-    for label, place in _placed(_typed(raw, "remove", PlacedSequence, "a list of labels", mistakes)):
-        with mistakes.noted():
-            at = _index(base, label, place)
-            del base["stages"][at], base["stages"].places[at]
-    form = "a list of {before|after: label, stage: …}"
-    for item, place in _placed(_typed(raw, "insert", PlacedSequence, form, mistakes)):
-        with mistakes.noted():
-            sides = [side for side in ("before", "after") if isinstance(item, dict) and side in item]
-            if len(sides) != 1 or "stage" not in item or len(item) != 2:
-                raise RecipeError(f"{place}: insert: an item is {{before|after: label, stage: …}}, not {item!r}")
-            at = _index(base, item[sides[0]], place) + (sides[0] == "after")
-            base["stages"].insert(at, item["stage"])
-            base["stages"].places.insert(at, place)
-    for key, value in _typed(raw, "set", PlacedMapping, "key.parameter → value", mistakes).items():
-        with mistakes.noted():
-            _assign(base, key, value, str(raw["set"].places[key]))
-
-
-def _typed(raw: PlacedMapping, key: str, kind: type, form: str, mistakes: Mistakes) -> Any:
-    """What the recipe changes under that key; nothing where there is no such key, or something else is noted."""
-    value = raw.get(key)
-    with mistakes.noted():
-        if value is not None and not isinstance(value, kind):
-            raise RecipeError(f"{raw.places[key]}: {key}: takes {form}, not {value!r}")
-    return value if isinstance(value, kind) else kind()
-
-
-def _placed(items: PlacedSequence) -> Sequence[tuple[Any, Place]]:
-    return list(zip(items, items.places, strict=True)) if items else []
-
-
-def _items(raw: PlacedMapping) -> list[Any]:
-    """The stages as written; none where something else than a list stands for them, which is told later."""
-    items = raw.get("stages")
-    return items if isinstance(items, list) else []
-
-
-def _index(raw: PlacedMapping, label: Any, place: object) -> int:
-    labels = _labels(raw)
-    hits = [i for i, each in enumerate(labels) if each == label]
-    if not hits:
-        hits = [i for i, item in enumerate(_items(raw)) if _name_of(item) == label]
-    if len(hits) != 1:
-        what = "no stage" if not hits else f"{len(hits)} stages"
-        raise RecipeError(
-            f"{place}: {what} labelled {label!r}{nearest(str(label), labels)}; there are: {', '.join(labels)}"
-        )
-    return hits[0]
-
-
-def _name_of(item: Any) -> str:
-    return next(iter(item), "") if isinstance(item, dict) else str(item)
-
-
-def _labels(raw: PlacedMapping) -> list[str]:
-    """Labels of the stages as written; mistakes are met later, with their place."""
-    labels = []
-    for item in _items(raw):
-        name = _name_of(item)
-        given = item.get(name) if isinstance(item, dict) else None
-        given = dict(given) if isinstance(given, dict) else {}
-        label = given.pop("label", None)
-        given.pop("where", None)
-        if label is None:
-            try:
-                label = stage_class(name).default_label(given)
-            except (KeyError, ImportError):
-                label = name
-        labels.append(str(label))
-    return labels
-
-
-def _set(raw: PlacedMapping, setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    if not equals:
-        raise RecipeError(f"--set {setting}: the form is key=value, such as gopher_quality.min_words=30")
-    _assign(raw, key.strip(), parse(text, f"--set {key}"), f"--set {key}")
-
-
-def _assign(raw: PlacedMapping, key: str, value: Any, where: str) -> None:
-    head, _, rest = key.partition(".")
-    place = Place(where, 0)
-    if head in Header.model_fields:
-        target: Any = raw
-        names = key.split(".")
-    else:
-        if not rest:
-            if key in _labels(raw):
-                raise RecipeError(f"{where}: {key} is a stage; a parameter of it is set as {key}.NAME=value")
-            known = [*Header.model_fields, *_labels(raw)]
-            raise RecipeError(f"{where}: unknown key {key!r}{nearest(key, known)}; allowed: {', '.join(known)}")
-        at = _index(raw, head, where) if head in _labels(raw) or _is_name(raw, head) else None
-        if at is None:
-            known = [*Header.model_fields, *_labels(raw)]
-            raise RecipeError(f"{where}: no stage labelled {head!r}{nearest(head, known)}; allowed: {', '.join(known)}")
-        stages = raw["stages"]
-        name = _name_of(stages[at])
-        given = stages[at].get(name) if isinstance(stages[at], dict) else None
-        if given is not None and not isinstance(given, dict):
-            raise RecipeError(f"{where}: {name} is written with {given!r} in place of its parameters")
-        fresh = PlacedMapping(given or {})
-        fresh.places = dict(getattr(given, "places", {}))
-        outer = PlacedMapping({name: fresh})
-        outer.places = {name: place}
-        stages[at] = outer
-        target, names = fresh, rest.split(".")
-    for depth, name in enumerate(names[:-1], 1):
-        found = target.get(name)
-        if found is not None and not isinstance(found, dict):
-            path = ".".join([*key.split(".")[: -len(names)], *names[:depth]])
-            raise RecipeError(f"{where}: {path} is {found!r}, which has no {names[depth]!r}; set {path} itself")
-        inner = PlacedMapping(found or {})
-        inner.places = dict(getattr(target.get(name), "places", {}))
-        target[name] = inner
-        target.places[name] = place
-        target = inner
-    target[names[-1]] = value
-    target.places[names[-1]] = place
-
-
-def _is_name(raw: PlacedMapping, name: str) -> bool:
-    return any(_name_of(item) == name for item in _items(raw))
 
 
 # ---------------------------------------------------------------------------------------- checking
@@ -314,7 +154,7 @@ def _recipe(raw: PlacedMapping, file: str, mistakes: Mistakes) -> Recipe:
         items = raw.get("stages")
         if not isinstance(items, PlacedSequence) or not items:
             raise RecipeError(f"{raw.places.get('stages', file)}: stages: takes a list of stages, not {items!r}")
-        for item, place in _placed(items):
+        for item, place in with_places(items):
             with mistakes.noted():
                 stages.append(_stage(item, place))
                 _tell_apart(stages[-1].label, place, seen)

@@ -160,14 +160,23 @@ def choose_blocks(odds: npt.NDArray[np.float64], page: Page, structure: Structur
         loose = (structure.tables[again] == 0) & (structure.listings[again] == 0)
         keep[again[bare & loose & ~code]] = False
         chosen = np.flatnonzero(keep & (words > 0))
-    roles = structure.roles[page.node[chosen]]
-    below = np.flatnonzero((roles[:, R_HEADING] == 0) | (roles[:, R_ITEM] > 0))
-    if len(below) and len(chosen) - below[-1] > MIN_BARE_HEADINGS:
-        bare_headings = chosen[below[-1] + 1 :]
-        of_each = words[bare_headings]
-        if of_each.max() <= MAX_HEADING and words[chosen[below]].sum() >= MIN_BODY * of_each.sum():
-            keep[bare_headings] = False
+    keep[_heading_nothing(chosen, words, structure.roles[page.node[chosen]])] = False
     return keep
+
+
+def _heading_nothing(
+    chosen: npt.NDArray[np.int64], words: npt.NDArray[np.int32], roles: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    """Of the blocks `chosen`, whose elements have `roles`, the headings at the end that head nothing."""
+    text = np.flatnonzero((roles[:, R_HEADING] == 0) | (roles[:, R_ITEM] > 0))
+    headings = chosen[text[-1] + 1 :] if len(text) else chosen[:0]
+    of_each = words[headings]
+    bare = (
+        len(headings) >= MIN_BARE_HEADINGS
+        and of_each.max() <= MAX_HEADING
+        and words[chosen[text]].sum() >= MIN_BODY * of_each.sum()
+    )
+    return headings if bare else headings[:0]
 
 
 def _whole_text(html: str, markdown: bool) -> Written:

@@ -137,11 +137,11 @@ def _as_json(found: re.Match[str]) -> str:
     return f"\\u00{code}" if code else quote or (double and '\\"') or other
 
 
-def _bodies(value: Any) -> Iterator[str]:
+def _bodies(value: Any) -> list[str]:
     """The bodies that a value may hold: strings of several paragraphs, and lists of them."""
     found: list[str] = []
     _survey(value, "", 0, found)
-    return iter(found)
+    return found
 
 
 def _survey(value: Any, name: str, depth: int, found: list[str]) -> tuple[int, int]:

@@ -23,6 +23,16 @@ _ADDRESS = re.compile(r"(?:://|\bwww\.|\bdoi:|\b10\.\d{4,9}/|\w\.[a-z]{2,}/)\S*$
 """The number goes on an address of the web or a document, or a name with `_`."""
 _CALLED = re.compile(r"wa\.me/|tel:|sms:|callto:|whatsapp|phone=", re.IGNORECASE)
 """Addresses that hold phone numbers."""
+_WHOLE_DATE = re.compile(
+    r"^(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)\d\d)(?:\D{1,3}[0-2]?\d)?$"
+)
+_NO_PHONE = re.compile(
+    r"^(?:\(?(?:1[89]|20)\d\d\)?(?:[^\d]{1,4}(?:1[89]|20)\d\d)+\)?"  # years: 2010-2014
+    r"|\d+\.\d+|\d{1,3}(?:[.\u00a0\u202f]\d{3})+"  # a decimal fraction, a number with its thousands set apart
+    r"|97[89][- ]?\d[\d -]{8,13}\d|[1-9]\d{12,})$"  # an ISBN, a long number in one piece
+)
+_RANGE = re.compile(r"^(\d{3,5})\s?[-–—]\s?(\d{3,5})$")
 _DAY, _MONTH, _YEAR = r"(?:[12]\d|3[01]|0?[1-9])", r"(?:1[0-2]|0?[1-9])", r"(?:1[5-9]|20)\d\d"
 _DATE = re.compile(
     rf"(?<!\d)(?:{_YEAR}([-./]){_MONTH}\1{_DAY}|{_DAY}([-./]){_MONTH}\2{_YEAR}|{_MONTH}([-./]){_DAY}\3{_YEAR})"
@@ -57,6 +67,17 @@ def is_fraction(before: str) -> bool:
 def is_version(address: str, before: str) -> bool:
     """Whether an IPv4 address is a version or a section sooner, as in `Resizer 2.7.3.1` and `EC 1.2.5.1`."""
     return all(int(part) <= MAX_VERSION for part in address.split(".")) and not _HOST.search(before)
+
+
+def is_no_run(run: str) -> bool:
+    """Whether a whole run of digits and separators is known for something else than a phone, by its form."""
+    return bool(_WHOLE_DATE.match(run) or _NO_PHONE.match(run)) or _is_range(run)
+
+
+def _is_range(core: str) -> bool:
+    """Two numbers of which the second is the larger, by no more than a half: pages, not a phone."""
+    match = _RANGE.match(core)
+    return match is not None and int(match[1]) < int(match[2]) <= int(match[1]) * 1.5
 
 
 def is_no_phone(number: str, before: str) -> bool:

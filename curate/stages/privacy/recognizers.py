@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.stages.privacy import presidio
-from curate.stages.privacy.other_numbers import is_no_phone, is_version
+from curate.stages.privacy.other_numbers import is_no_phone, is_no_run, is_version
 
 CONTEXT_BOOST = 0.35
 """Presidio's context_similarity_factor."""
@@ -37,18 +37,8 @@ _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _NO_ADDRESS = re.compile(
     r"(?:version|release|build|firmware|section|chapter|\bver|\bv|§|\bfig|figure|table)[\s.:]*$", re.I
 )
-_DATE = re.compile(
-    r"^(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
-    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)\d\d)(?:\D{1,3}[0-2]?\d)?$"
-)
-_NO_PHONE = re.compile(
-    r"^(?:\(?(?:1[89]|20)\d\d\)?(?:[^\d]{1,4}(?:1[89]|20)\d\d)+\)?"  # years: 2010-2014
-    r"|\d+\.\d+|\d{1,3}(?:[.\u00a0\u202f]\d{3})+"  # a decimal fraction, a number with its thousands set apart
-    r"|97[89][- ]?\d[\d -]{8,13}\d|[1-9]\d{12,})$"  # an ISBN, a long number in one piece
-)
 MIN_IPV6_GROUPS = 3
 """Written out; `rc[::2]` and `1::2` are addresses by their form."""
-_RANGE = re.compile(r"^(\d{3,5})\s?[-–—]\s?(\d{3,5})$")
 
 Finding = tuple[str, int, int, float]
 """Type, start, end (characters of what was asked about), score."""
@@ -123,7 +113,7 @@ class PhoneNumbers:
         core = window[start:stop]
         if sum(c.isdigit() for c in core) < MIN_GROUP * len(_DIGITS.findall(core)):
             return []
-        if _DATE.match(core) or _NO_PHONE.match(core) or _is_range(core):
+        if is_no_run(core):
             return []
         international = "+" in window[max(0, start - 2) : start] and sum(c.isdigit() for c in core) <= MAX_DIGITS
         spans = self._matches(window, start, stop, self.regions[:1]) if international else set()
@@ -177,12 +167,6 @@ def _valid_digits(region: str) -> re.Pattern[str]:
 
 def _ascii_digits(group: str) -> str:
     return group if group.isascii() else "".join(str(int(character)) for character in group)
-
-
-def _is_range(core: str) -> bool:
-    """Two numbers of which the second is the larger, by no more than a half: pages, not a phone."""
-    match = _RANGE.match(core)
-    return match is not None and int(match[1]) < int(match[2]) <= int(match[1]) * 1.5
 
 
 def find_ip(text: str, before: str, public_only: bool) -> list[Finding]:
